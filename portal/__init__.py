@@ -1,0 +1,92 @@
+"""The consent portal: `create_app` wires everything in the order in which a request meets it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from flask import Flask
+from flask.typing import ResponseReturnValue
+from flask_login import LoginManager
+from flask_wtf import CSRFProtect
+from jinja2 import StrictUndefined
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from portal import accounts, api, businesses, clients, consents, db, demo, errors, funds, health, logs, oauth, web
+from portal.accounts import sessions
+from portal.config import Settings
+from portal.crypto import Keyring
+
+ROOT = Path(__file__).resolve().parent.parent
+STATIC_SECONDS = 31536000
+BODY_BYTES = 1_000_000
+
+
+class Portal(Flask):
+    """A Flask with the portal's settings and keys, and one transaction per request."""
+
+    settings: Settings
+    keyring: Keyring
+
+    def dispatch_request(self) -> ResponseReturnValue:
+        """Return keeps, raise undoes: what the view wrote is committed when it returns, before the answer is sent."""
+        answer = super().dispatch_request()
+        db.commit()
+        return answer
+
+
+def create_app(settings: Settings | None = None) -> Portal:
+    """The application for these settings, or for those of the environment. Raises SettingsError on insecure ones."""
+    settings = settings or Settings.from_environment(os.environ)
+    app = Portal(
+        __name__,
+        root_path=str(ROOT),
+        instance_path=str(ROOT / "instance"),
+        static_folder="static",
+        template_folder="templates",
+    )
+
+    # the ground floor: settings, keys, database, logs
+    app.settings = settings
+    app.keyring = Keyring(settings.secret_key)
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        SERVER_NAME=settings.host,
+        PREFERRED_URL_SCHEME="https" if settings.is_https else "http",
+        SEND_FILE_MAX_AGE_DEFAULT=STATIC_SECONDS,
+        MAX_CONTENT_LENGTH=BODY_BYTES,
+        MAX_FORM_PARTS=500,
+        WTF_CSRF_TIME_LIMIT=None,  # the token lives and dies with the session
+        WTF_CSRF_SSL_STRICT=False,  # it would need a referrer, which Referrer-Policy withholds; SameSite and the token stand
+        TESTING=settings.mode == "test",
+        PROPAGATE_EXCEPTIONS=False,
+    )
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.extensions["portal-database"] = db.Database(settings)
+    app.teardown_appcontext(db.close)
+    logs.init_logs(settings)
+
+    # what a request meets first
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    web.init_app(app, settings)
+    errors.init_app(app)
+    sessions.init_app(app)
+    login = LoginManager(app)
+    login.session_protection = None  # the session is bound by its own opaque id, renewed at each change of privilege
+    login.request_loader(sessions.load_current_user)
+    csrf = CSRFProtect(app)
+
+    # the rooms, bottom to top
+    health.init_app(app)
+    accounts.init_app(app, login)
+    businesses.init_app(app)
+    clients.init_app(app)
+    consents.init_app(app)
+    oauth.init_app(app, csrf)
+    funds.init_app(app)
+    api.init_app(app, csrf)
+    demo.init_app(app)
+    return app

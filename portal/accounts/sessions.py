@@ -1,0 +1,210 @@
+"""Browser sessions: Flask's `session` and Flask-Login's `current_user`, kept in the database behind an opaque cookie.
+
+The cookie holds 256 random bits; the row holds their digest, so a copy of the database opens no session. The row is
+loaded on first use, which machine endpoints never make. A session ends by idling, by age, or by one UPDATE.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from flask import Flask, Request, Response, current_app
+from flask import session as flask_session
+from flask.sessions import SessionInterface, SessionMixin
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session, joinedload
+
+from portal import crypto, db
+from portal.accounts.models import BrowserSession, User
+from portal.config import Settings
+
+TOUCH_AFTER = timedelta(seconds=60)
+
+
+class ServerSession(SessionMixin):
+    """Flask's `session` over a BrowserSession row that is loaded when first read and made when first written."""
+
+    def __init__(self, settings: Settings, secret: str | None, user_agent: str, address: str | None) -> None:
+        self._settings = settings
+        self._secret = secret
+        self._user_agent = user_agent
+        self._address = address
+        self._row: BrowserSession | None = None
+        self._loaded = False
+        self.cookie_to_set: str | None = None
+        self.cookie_to_drop = False
+
+    @property
+    def row(self) -> BrowserSession | None:
+        """The live row behind the cookie, or None for a browser that has none yet."""
+        if not self._loaded:
+            self._loaded = True
+            if self._secret:
+                self._row = find_live(db.session, self._secret, now=db.utcnow())
+                self.cookie_to_drop = self._row is None
+                if self._row is not None:
+                    touch(self._row, self._settings, now=db.utcnow())
+        return self._row
+
+    def ensure(self) -> BrowserSession:
+        """The live row, made now if there is none."""
+        if self.row is None:
+            secret = crypto.new_secret()
+            self._row = start(
+                db.session, self._settings, secret, now=db.utcnow(), user_agent=self._user_agent, address=self._address
+            )
+            self._hand_out(secret)
+        return cast(BrowserSession, self._row)
+
+    def renew(self) -> BrowserSession:
+        """The same session under a new secret; called at every change of privilege, so a planted cookie gains nothing."""
+        row = self.ensure()
+        secret = crypto.new_secret()
+        row.digest = crypto.digest(secret)
+        row.data = {**row.data, "csrf_token": secrets.token_hex(20)}
+        self._hand_out(secret)
+        return row
+
+    def end(self, reason: str) -> None:
+        """End this session; the browser goes on as nobody."""
+        if self.row is not None:
+            end(db.session, self.row.id, reason=reason, now=db.utcnow())
+        self._row, self.cookie_to_set, self.cookie_to_drop = None, None, True
+
+    def _hand_out(self, secret: str) -> None:
+        self._secret, self.cookie_to_set, self.cookie_to_drop = secret, secret, False
+
+    def __getitem__(self, key: str) -> Any:
+        return (self.row.data if self.row else {})[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        row = self.ensure()
+        if row.data.get(key, self) != value:
+            row.data = {**row.data, key: value}
+
+    def __delitem__(self, key: str) -> None:
+        data = dict(self.row.data if self.row else {})
+        del data[key]
+        self.ensure().data = data
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.row.data if self.row else {})
+
+    def __len__(self) -> int:
+        return len(self.row.data if self.row else {})
+
+
+class DatabaseSessionInterface(SessionInterface):
+    """Opens a ServerSession for each request without touching the database, and sets the cookie when it changed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.cookie = cookie_name(settings)
+
+    def open_session(self, app: Flask, request: Request) -> ServerSession:
+        secret = request.cookies.get(self.cookie)
+        user_agent = request.headers.get("User-Agent", "")[:400]
+        return ServerSession(self._settings, secret, user_agent, request.remote_addr)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        kept = cast(ServerSession, session)
+        options: dict[str, Any] = {"path": "/", "secure": self._settings.is_https, "httponly": True, "samesite": "Lax"}
+        if kept.cookie_to_set:
+            response.set_cookie(self.cookie, kept.cookie_to_set, **options)
+        elif kept.cookie_to_drop:
+            response.delete_cookie(self.cookie, **options)
+
+
+def cookie_name(settings: Settings) -> str:
+    return "__Host-session" if settings.is_https else "session"
+
+
+def here() -> ServerSession:
+    """The session of this request, with its row."""
+    return cast(ServerSession, flask_session._get_current_object())  # type: ignore[attr-defined]
+
+
+def current() -> BrowserSession | None:
+    """The row of this request's session, or None."""
+    return here().row
+
+
+def load_current_user(_request: Request) -> User | None:
+    """Flask-Login's request loader: the person signed in to this browser session, while their account is active."""
+    row = current()
+    return row.user if row is not None and row.user is not None and row.user.is_active else None
+
+
+def find_live(session: Session, secret: str, *, now: datetime) -> BrowserSession | None:
+    """The session this cookie opens, with its user and their second factor; None when it ended or never was."""
+    found = session.scalars(
+        select(BrowserSession)
+        .where(BrowserSession.digest == crypto.digest(secret))
+        .options(joinedload(BrowserSession.user).joinedload(User.totp))
+    ).one_or_none()
+    return found if found is not None and found.is_live(now) else None
+
+
+def start(
+    session: Session, settings: Settings, secret: str, *, now: datetime, user_agent: str, address: str | None
+) -> BrowserSession:
+    """A new session of nobody in particular."""
+    row = BrowserSession(
+        digest=crypto.digest(secret),
+        data={"csrf_token": secrets.token_hex(20)},
+        user=None,
+        amr=[],
+        created_at=now,
+        last_seen_at=now,
+        idle_expires_at=now + timedelta(seconds=settings.session_idle_seconds),
+        expires_at=now + timedelta(seconds=settings.session_absolute_seconds),
+        user_agent=user_agent,
+        network_address=address,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def touch(row: BrowserSession, settings: Settings, *, now: datetime) -> None:
+    """Put off the idle end, at most once a minute."""
+    if now - row.last_seen_at >= TOUCH_AFTER:
+        row.last_seen_at = now
+        row.idle_expires_at = now + timedelta(seconds=settings.session_idle_seconds)
+
+
+def end(session: Session, session_id: str, *, reason: str, now: datetime) -> bool:
+    """End one session, and with it every online access token: one write. False when it had ended already."""
+    claim = (
+        update(BrowserSession)
+        .where(BrowserSession.id == session_id, BrowserSession.ended_at.is_(None))
+        .values(ended_at=now, end_reason=reason)
+    )
+    return session.execute(claim).rowcount == 1  # type: ignore[attr-defined]
+
+
+def list_live(session: Session, user_id: str, *, now: datetime) -> list[BrowserSession]:
+    """The live sessions of a person, the most recently used first."""
+    return list(
+        session.scalars(
+            select(BrowserSession)
+            .where(
+                BrowserSession.user_id == user_id,
+                BrowserSession.ended_at.is_(None),
+                BrowserSession.idle_expires_at > now,
+                BrowserSession.expires_at > now,
+            )
+            .order_by(BrowserSession.last_seen_at.desc())
+        )
+    )
+
+
+def init_app(app: Flask) -> None:
+    app.session_interface = DatabaseSessionInterface(current_settings(app))
+
+
+def current_settings(app: Flask | None = None) -> Settings:
+    return cast(Settings, (app or current_app).settings)  # type: ignore[attr-defined]

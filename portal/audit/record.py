@@ -1,0 +1,73 @@
+"""Writing audit events. `record` adds to the transaction of the thing it tells of, so neither is ever without the other."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from portal.audit.models import AuditEvent
+from portal.logs import origin
+
+KINDS = {
+    "user.signed_in": "signed in",
+    "user.sign_in_refused": "failed to sign in",
+    "user.signed_out": "signed out",
+    "user.password_changed": "changed their password",
+    "user.mfa_enrolled": "set up a second factor",
+    "user.mfa_removed": "removed their second factor",
+    "user.recovery_codes_made": "made new recovery codes",
+    "user.recovery_code_used": "signed in with a recovery code",
+    "user.session_ended": "ended a session",
+    "membership.added": "was added",
+    "membership.accepted": "accepted the invitation",
+    "membership.role_changed": "has a new role",
+    "membership.ended": "was removed",
+    "business.policy_changed": "changed who may connect applications",
+    "consent.given": "allowed access",
+    "consent.changed": "changed what is allowed",
+    "consent.denied": "denied access",
+    "consent.revoked": "ended access",
+    "consent.undone": "took back the ending of access",
+    "consent.expired": "access expired",
+    "client.registered": "was registered",
+    "client.changed": "was changed",
+    "client.disabled": "was disabled",
+    "client.enabled": "was enabled",
+    "token.reuse_refused": "presented a spent refresh token",
+    "code.replay_refused": "presented a spent code",
+    "authorization.revoked": "gave back its tokens",
+    "key.rotated": "signing keys were rotated",
+}
+"""Every kind of event, with the words operators read; the pages' sentences are in the room that shows them."""
+
+
+def record(
+    db: Session,
+    kind: str,
+    *,
+    now: datetime,
+    user_id: str | None = None,
+    business_id: str | None = None,
+    client_id: str | None = None,
+    consent_id: str | None = None,
+    **detail: Any,
+) -> AuditEvent:
+    """Add one event to the transaction. `detail` holds JSON values: names and facts of the moment, never a secret."""
+    if kind not in KINDS:
+        raise ValueError(f"{kind!r} is not a kind of audit event")
+    source = origin.get()
+    event = AuditEvent(
+        at=now,
+        kind=kind,
+        user_id=user_id,
+        business_id=business_id,
+        client_id=client_id,
+        consent_id=consent_id,
+        address=source.address,
+        request_id=source.request_id,
+        detail=detail,
+    )
+    db.add(event)
+    return event

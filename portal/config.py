@@ -1,0 +1,162 @@
+"""What can be set from outside: one dataclass, read from the environment once, checked once.
+
+Every name is the environment variable in lower case without a prefix change: `PORTAL_ISSUER` is `issuer`.
+Durations are whole seconds and say so in their name.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+DEMO_SECRET_KEY = "demo-only-secret-key-never-use-this-outside-the-demo"
+MINIMUM_SECRET_KEY_LENGTH = 32
+MODES = ("production", "development", "demo", "test")
+
+
+class SettingsError(ValueError):
+    """The environment holds settings the portal must not start on; the message names each of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings with their defaults. `PORTAL_MODE=production` is the default and refuses insecure values."""
+
+    mode: str = "production"
+    """PORTAL_MODE: production, development, demo or test."""
+    database_url: str = "sqlite:///instance/portal.sqlite3"
+    """DATABASE_URL: a SQLAlchemy URL; PostgreSQL in production."""
+    database_pool_size: int = 8
+    """PORTAL_DATABASE_POOL_SIZE: connections each worker keeps for pages, and again for machine endpoints."""
+    issuer: str = "http://127.0.0.1:5000"
+    """PORTAL_ISSUER: the public origin, without a path or trailing slash."""
+    secret_key: str = ""
+    """PORTAL_SECRET_KEY: at least 32 characters; signs forms, derives the key that encrypts secrets at rest."""
+    brand: str = "Class"
+    """PORTAL_BRAND: the name shown on pages."""
+    timezone: str = "Australia/Sydney"
+    """PORTAL_TIMEZONE: for people whose own time zone is unknown."""
+    mfa: str = "required"
+    """PORTAL_MFA: required (nobody connects an application without a second factor) or optional."""
+    mail_url: str = "file:instance/mail"
+    """PORTAL_MAIL_URL: smtp://… or file:DIR."""
+    support_url: str = ""
+    """PORTAL_SUPPORT_URL: where error pages send people for help; empty shows none."""
+    trusted_proxies: int = 0
+    """PORTAL_TRUSTED_PROXIES: how many reverse proxies in front set X-Forwarded-For, -Proto and -Host."""
+    log_level: str = "INFO"
+    """PORTAL_LOG_LEVEL: DEBUG, INFO, WARNING or ERROR."""
+
+    access_token_seconds: int = 600
+    """PORTAL_ACCESS_TOKEN_SECONDS: life of an access token with offline access."""
+    online_access_token_seconds: int = 3600
+    """PORTAL_ONLINE_ACCESS_TOKEN_SECONDS: life of an access token without offline access."""
+    id_token_seconds: int = 600
+    """PORTAL_ID_TOKEN_SECONDS: life of an ID token."""
+    code_seconds: int = 60
+    """PORTAL_CODE_SECONDS: life of an authorization code (RFC 6749 §4.1.2 allows at most 600)."""
+    refresh_grace_seconds: int = 30
+    """PORTAL_REFRESH_GRACE_SECONDS: how long a spent refresh token still returns its successor."""
+    pushed_request_seconds: int = 90
+    """PORTAL_PUSHED_REQUEST_SECONDS: life of a request_uri (RFC 9126 §2.2)."""
+    interaction_seconds: int = 1800
+    """PORTAL_INTERACTION_SECONDS: how long a parked authorization request waits for the person."""
+    session_idle_seconds: int = 1800
+    """PORTAL_SESSION_IDLE_SECONDS: a session nobody uses ends after this."""
+    session_absolute_seconds: int = 43200
+    """PORTAL_SESSION_ABSOLUTE_SECONDS: a session ends after this, used or not."""
+    undo_seconds: int = 30
+    """PORTAL_UNDO_SECONDS: how long a revocation can be undone."""
+    signing_key_seconds: int = 7776000
+    """PORTAL_SIGNING_KEY_SECONDS: age at which `flask check` asks for `flask keys rotate`."""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """Read and check the settings. Raises SettingsError naming every variable that is wrong."""
+        given: dict[str, object] = {}
+        wrong: list[str] = []
+        for field in fields(cls):
+            variable = _variable(field.name)
+            text = environ.get(variable)
+            if text is None or text == "":
+                continue
+            if field.type == "int":
+                if not text.isascii() or not text.isdigit():
+                    wrong.append(f"{variable} must be a whole number, not {text!r}")
+                    continue
+                given[field.name] = int(text)
+            else:
+                given[field.name] = text
+        settings = cls(**given)  # type: ignore[arg-type]
+        if settings.mode == "demo" and not settings.secret_key:
+            settings = replace(settings, secret_key=DEMO_SECRET_KEY)
+        wrong += settings.mistakes()
+        if wrong:
+            raise SettingsError("; ".join(wrong))
+        return settings
+
+    @property
+    def is_https(self) -> bool:
+        return self.issuer.startswith("https://")
+
+    @property
+    def is_production(self) -> bool:
+        return self.mode == "production"
+
+    @property
+    def host(self) -> str:
+        """Host and port of the issuer, as a browser sends them."""
+        return urlsplit(self.issuer).netloc
+
+    def mistakes(self) -> list[str]:
+        """Every setting the portal must not start on, as one sentence each; empty when all is well."""
+        return [*self._malformed(), *(self._insecure() if self.is_production else [])]
+
+    def _malformed(self) -> list[str]:
+        wrong = []
+        if self.mode not in MODES:
+            wrong.append(f"PORTAL_MODE must be one of {', '.join(MODES)}")
+        issuer = urlsplit(self.issuer)
+        if issuer.scheme not in ("http", "https") or not issuer.hostname or issuer.path or issuer.query or issuer.fragment:
+            wrong.append("PORTAL_ISSUER must be an origin such as https://portal.example, without a path or trailing slash")
+        if self.mfa not in ("required", "optional"):
+            wrong.append("PORTAL_MFA must be required or optional")
+        if len(self.secret_key) < MINIMUM_SECRET_KEY_LENGTH:
+            wrong.append(f"PORTAL_SECRET_KEY must have at least {MINIMUM_SECRET_KEY_LENGTH} characters")
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            wrong.append(f"PORTAL_TIMEZONE {self.timezone!r} is not a known time zone")
+        wrong += [
+            f"{_variable(field.name)} must be at least 1"
+            for field in fields(self)
+            if field.name.endswith("_seconds") and getattr(self, field.name) < 1
+        ]
+        return wrong
+
+    def _insecure(self) -> list[str]:
+        wrong = []
+        if not self.is_https and not _is_loopback(urlsplit(self.issuer).hostname or ""):
+            wrong.append("PORTAL_ISSUER must use https in production")
+        if self.secret_key == DEMO_SECRET_KEY or len(set(self.secret_key)) < 8:
+            wrong.append("PORTAL_SECRET_KEY must be long and random in production")
+        if self.log_level.upper() == "DEBUG":
+            wrong.append("PORTAL_LOG_LEVEL must not be DEBUG in production, since libraries log token values there")
+        if self.code_seconds > 600:
+            wrong.append("PORTAL_CODE_SECONDS must not exceed 600 (RFC 6749 §4.1.2)")
+        return wrong
+
+
+def _variable(name: str) -> str:
+    return "DATABASE_URL" if name == "database_url" else f"PORTAL_{name.upper()}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,7 @@
+"""What was allowed? The scope catalogue, the decisions people make, the consent page and the access table."""
+
+from flask import Flask
+
+
+def init_app(app: Flask) -> None:
+    """Register this room's pages and commands."""

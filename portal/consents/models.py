@@ -1,0 +1,69 @@
+"""What is stored of a decision: who allowed which client what, for which business, and how it ended."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.accounts.models import BrowserSession, User
+from portal.businesses.models import Business
+from portal.clients.models import Client
+from portal.db import Base, Id, new_id
+
+DURATIONS = ("session", "3_months", "12_months")
+
+
+class Consent(Base):
+    """What one person allowed one client for one business. At most one stands at a time; ended ones stay for the record."""
+
+    __tablename__ = "consents"
+    __table_args__ = (
+        Index(
+            "uq_consents_standing",
+            "user_id",
+            "client_id",
+            "business_id",
+            unique=True,
+            sqlite_where=text("revoked_at IS NULL"),
+            postgresql_where=text("revoked_at IS NULL"),
+        ),
+        Index("ix_consents_business_id_client_id", "business_id", "client_id"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), type_=Id)
+    business_id: Mapped[str] = mapped_column(ForeignKey("businesses.id"), type_=Id)
+    client_id: Mapped[str] = mapped_column(ForeignKey("clients.client_id"), type_=Id)
+    scope: Mapped[str] = mapped_column(Text)
+    """The scopes that were ticked, in catalogue order, separated by spaces."""
+    duration: Mapped[str] = mapped_column(String(16))
+    """session, 3_months or 12_months."""
+    session_id: Mapped[str | None] = mapped_column(ForeignKey("sessions.id"), type_=Id)
+    """The browser session this consent lives and dies with; only for the duration `session`."""
+    role: Mapped[str] = mapped_column(String(32))
+    """The person's role when they decided."""
+    granted_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    last_accessed_at: Mapped[datetime | None]
+    """Moved by every successful API call, at most once a minute."""
+    revoked_at: Mapped[datetime | None]
+    revoked_by_user_id: Mapped[str | None] = mapped_column(ForeignKey("users.id"), type_=Id)
+    """The person who ended it; None when it was the client or the clock."""
+    revoke_reason: Mapped[str | None] = mapped_column(String(16))
+    """user, client, expired or reuse."""
+
+    user: Mapped[User] = relationship(foreign_keys=[user_id], lazy="raise_on_sql")
+    revoked_by: Mapped[User | None] = relationship(foreign_keys=[revoked_by_user_id], lazy="raise_on_sql")
+    business: Mapped[Business] = relationship(lazy="raise_on_sql")
+    client: Mapped[Client] = relationship(lazy="raise_on_sql")
+    session: Mapped[BrowserSession | None] = relationship(lazy="raise_on_sql")
+
+    @property
+    def scopes(self) -> list[str]:
+        return self.scope.split()
+
+    @property
+    def is_offline(self) -> bool:
+        return "offline_access" in self.scopes

@@ -1,0 +1,257 @@
+"""The database: engines, the unit of work of a request, column types, and the one way to claim things.
+
+Pages and commands work in `session`, one ORM transaction per request that `Portal.dispatch_request` commits when
+the view has returned and rolls back when anything was raised. Machine endpoints work on `reader()`, a connection
+that commits each statement by itself, and so need no more than the statements they send.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from flask import current_app, g
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    Insert,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+    Update,
+    bindparam,
+    create_engine,
+    event,
+    insert,
+    literal,
+    select,
+    text,
+)
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import DeclarativeBase, Session
+from werkzeug.local import LocalProxy
+
+from portal.config import Settings
+
+ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+SQLITE_BUSY_SECONDS = 10
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC datetime on every database; SQLite keeps it as text without the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("datetimes are aware UTC here; got a naive one")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Id = String(64).with_variant(String(64, collation="C"), "postgresql")
+"""A text id compared byte by byte: PostgreSQL's "C" collation makes look-ups cheaper than a language's order."""
+
+Digest = LargeBinary(32)
+"""A SHA-256 digest; the only form in which a secret or token is stored."""
+
+
+class Base(DeclarativeBase):
+    """The parent of every table; constraints are named so that migrations can name them too."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime()}
+
+
+def table_of(model: type[Base]) -> Table:
+    """The Core table of a model, for the statements of the hot path."""
+    return cast(Table, model.__table__)
+
+
+def utcnow() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """A new primary key: 26 characters, sorted by time of making, 80 of its bits random."""
+    number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    characters = []
+    for _ in range(26):
+        characters.append(ID_ALPHABET[number & 31])
+        number >>= 5
+    return "".join(reversed(characters))
+
+
+class Database:
+    """The two engines of one application: `pages` in transactions, `machine` committing each statement."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.url = make_url(settings.database_url)
+        self.pages = _make_engine(settings, autocommit=False)
+        self.machine = _make_engine(settings, autocommit=True)
+
+    def dispose(self) -> None:
+        self.pages.dispose()
+        self.machine.dispose()
+
+
+def _make_engine(settings: Settings, *, autocommit: bool) -> Engine:
+    url = make_url(settings.database_url)
+    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if autocommit else {}
+    if url.get_backend_name() == "sqlite":
+        if url.database and url.database != ":memory:":
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS}, **options)
+        _prepare_sqlite(engine, autocommit=autocommit)
+        return engine
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    return create_engine(
+        url,
+        pool_size=settings.database_pool_size,
+        max_overflow=settings.database_pool_size,
+        pool_pre_ping=False,
+        pool_recycle=1800,
+        connect_args={"prepare_threshold": 2, "connect_timeout": 10},
+        **options,
+    )
+
+
+def _prepare_sqlite(engine: Engine, *, autocommit: bool) -> None:
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy's BEGIN below, not the driver's guess
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    if not autocommit:
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            # A transaction that reads first and writes later would fail as soon as another one wrote in between.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def current_database() -> Database:
+    return cast(Database, current_app.extensions["portal-database"])
+
+
+def _current_session() -> Session:
+    if "db_session" not in g:
+        g.db_session = Session(current_database().pages, expire_on_commit=False)
+    return cast(Session, g.db_session)
+
+
+session = cast(Session, LocalProxy(_current_session))
+"""The ORM session of this request or command."""
+
+
+@contextmanager
+def reader() -> Iterator[Connection]:
+    """A pooled connection that commits each statement by itself, for machine endpoints and reads before a transaction."""
+    with current_database().machine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """Return keeps, raise undoes: the edge of a command's unit of work."""
+    try:
+        yield session
+    except BaseException:
+        rollback()
+        raise
+    commit()
+
+
+def commit() -> None:
+    """Commit what this request wrote; only the edge calls this."""
+    if "db_session" in g:
+        g.db_session.commit()
+
+
+def rollback() -> None:
+    """Undo what this request wrote."""
+    if "db_session" in g:
+        g.db_session.rollback()
+
+
+def close(_error: BaseException | None = None) -> None:
+    """Give the connection back when the application context ends."""
+    open_session = g.pop("db_session", None)
+    if open_session is not None:
+        open_session.close()
+
+
+class ClaimAndInsert:
+    """A conditional UPDATE and the rows it earns, stored together or not at all.
+
+    PostgreSQL gets one statement with data-modifying CTEs; other databases get the same statements in one
+    transaction. Each row of `earns` is a table with the names of its columns; the value of column `c` of the
+    n-th row is the parameter `row{n}_{c}`.
+    """
+
+    def __init__(self, claim: Update, *earns: tuple[Table, Sequence[str]]) -> None:
+        self._claim = claim
+        self._inserts = [_insert_of(number, table, columns) for number, (table, columns) in enumerate(earns)]
+        claimed = claim.returning(literal(1).label("one")).cte("claimed")
+        self._as_one = select(claimed.c.one)
+        for number, (table, columns) in enumerate(earns):
+            values = select(*(sql_cast(_bind(number, table, c), table.c[c].type) for c in columns)).select_from(claimed)
+            self._as_one = self._as_one.add_cte(
+                insert(table).from_select(list(columns), values, include_defaults=False).cte(f"earned_{number}")
+            )
+
+    def execute(self, connection: Connection, claim: Mapping[str, Any], *rows: Mapping[str, Any]) -> bool:
+        """True when this call made the claim; False when it was already taken, and then nothing was stored."""
+        if connection.dialect.name == "postgresql":
+            merged = {f"row{n}_{name}": value for n, row in enumerate(rows) for name, value in row.items()}
+            return connection.execute(self._as_one, {**claim, **merged}).first() is not None
+        return self._one_by_one(connection, claim, rows)
+
+    def _one_by_one(self, connection: Connection, claim: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bool:
+        connection.execute(text("BEGIN IMMEDIATE"))
+        try:
+            won = connection.execute(self._claim, claim).rowcount == 1
+            if won:
+                for number, (statement, row) in enumerate(zip(self._inserts, rows, strict=True)):
+                    connection.execute(statement, {f"row{number}_{name}": value for name, value in row.items()})
+        except BaseException:
+            connection.execute(text("ROLLBACK"))
+            raise
+        connection.execute(text("COMMIT"))
+        return won
+
+
+def _bind(number: int, table: Table, column: str) -> Any:
+    return bindparam(f"row{number}_{column}", type_=table.c[column].type)
+
+
+def _insert_of(number: int, table: Table, columns: Sequence[str]) -> Insert:
+    return insert(table).values({column: _bind(number, table, column) for column in columns})

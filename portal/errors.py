@@ -1,0 +1,203 @@
+"""What goes wrong, and how it is told: one family, and one place that chooses between page, fragment and JSON.
+
+Each error carries one sentence for the person and, apart from it, a detail for the log. A page or fragment ends with
+the reference number that is in the log; the API answers `application/problem+json` (RFC 9457); OAuth endpoints answer
+in Authlib's own family (RFC 6749 §5.2) and use this one only for what happens before they are reached.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import IntegrityError, OperationalError
+from werkzeug.exceptions import HTTPException
+
+from portal import db
+
+log = structlog.get_logger()
+
+
+class PortalError(Exception):
+    """An answer other than the one hoped for. `message` is for the person, `detail` for the log."""
+
+    status = 500
+    title = "Something went wrong on our side"
+    message = "Nothing was changed. Please try again in a moment."
+    kind = "internal-error"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        title: str | None = None,
+        next_step: str | None = None,
+        detail: str | None = None,
+        headers: dict[str, str] | None = None,
+        members: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail or message or self.message)
+        self.message = message or self.message
+        self.title = title or self.title
+        self.next_step = next_step
+        self.detail = detail
+        self.headers = headers or {}
+        self.members = members or {}
+        """Further members of the problem document (RFC 9457 §3.2)."""
+
+
+class BadRequest(PortalError):
+    status, kind = 400, "bad-request"
+    title = "That request could not be read"
+    message = "Nothing was changed. Go back, check what you entered, and try again."
+
+
+class FormOutOfDate(BadRequest):
+    kind = "form-out-of-date"
+    title = "This page was open for too long"
+    message = "For your safety nothing was changed. Go back, reload the page, and try again."
+
+
+class Unauthorized(PortalError):
+    status, kind = 401, "unauthorized"
+    title = "Sign in to go on"
+    message = "You are not signed in, or your session has ended. Nothing was changed."
+
+
+class Forbidden(PortalError):
+    status, kind = 403, "forbidden"
+    title = "Your role does not allow this"
+    message = "Nothing was changed. An Access Controller of the business can do this, or give you another role."
+
+
+class NotFound(PortalError):
+    status, kind = 404, "not-found"
+    title = "There is nothing here"
+    message = "The address is wrong, or it belongs to a business you are not a member of."
+
+
+class MethodNotAllowed(PortalError):
+    status, kind = 405, "method-not-allowed"
+    title = "That address does not work this way"
+    message = "Nothing was changed. Go back and use the button on the page."
+
+
+class Conflict(PortalError):
+    status, kind = 409, "conflict"
+    title = "Somebody was faster"
+    message = "This was changed in the meantime, so nothing was changed now. Reload the page to see how it stands."
+
+
+class Gone(PortalError):
+    status, kind = 410, "gone"
+    title = "This request has ended"
+    message = "Nothing was changed. Go back to the application you came from and start again."
+
+
+class TooLarge(PortalError):
+    status, kind = 413, "too-large"
+    title = "That is too large"
+    message = "Nothing was stored. Send less at once."
+
+
+class TooManyRequests(PortalError):
+    status, kind = 429, "too-many-requests"
+    title = "Too many attempts"
+    message = "Nothing was changed. Please wait a little before you try again."
+
+
+class Unavailable(PortalError):
+    status, kind = 503, "unavailable"
+    title = "The portal is busy"
+    message = "Nothing was changed. Please try again in a moment."
+
+
+BY_STATUS: dict[int, type[PortalError]] = {
+    error.status: error
+    for error in (
+        BadRequest, Unauthorized, Forbidden, NotFound, MethodNotAllowed, Conflict, Gone, TooLarge, TooManyRequests, Unavailable,
+    )
+}  # fmt: skip
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(PortalError, answer)
+    app.register_error_handler(CSRFError, lambda error: answer(FormOutOfDate(detail=error.description)))
+    app.register_error_handler(HTTPException, _from_http)
+    app.register_error_handler(IntegrityError, lambda error: answer(Conflict(detail=str(error.orig))))
+    app.register_error_handler(OperationalError, lambda error: answer(Unavailable(detail=str(error.orig))))
+    app.register_error_handler(Exception, _from_bug)
+
+
+def answer(error: PortalError) -> Response:
+    """Undo what the request wrote, log the error once, and answer in the form that the asker reads."""
+    db.rollback()
+    write = log.error if error.status >= 500 else log.info
+    write("refused", status=error.status, kind=error.kind, detail=error.detail or error.message)
+    if request.path.startswith("/api/"):
+        response = _problem(error)
+    elif _is_protocol(request.path):
+        response = _oauth_error(error)
+    elif request.headers.get("HX-Request") == "true":
+        response = _fragment(error)
+    else:
+        response = make_response(render_template("errors/error.html", error=error), error.status)
+    response.headers.update(error.headers)
+    return response
+
+
+def _is_protocol(path: str) -> bool:
+    return path.startswith(("/oauth/", "/.well-known/")) and path not in ("/oauth/authorize", "/oauth/logout")
+
+
+def _fragment(error: PortalError) -> Response:
+    if isinstance(error, Unauthorized):
+        return Response(status=200, headers={"HX-Redirect": "/login"})
+    response = make_response(render_template("errors/_error.html", error=error), error.status)
+    response.headers["HX-Retarget"] = "#status"
+    response.headers["HX-Reswap"] = "innerHTML"
+    return response
+
+
+def _problem(error: PortalError) -> Response:
+    body = {
+        "type": f"urn:portal:problem:{error.kind}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.message,
+        "instance": f"urn:portal:request:{g.get('request_id', '')}",
+        **error.members,
+    }
+    response = jsonify(body)
+    response.status_code = error.status
+    response.content_type = "application/problem+json"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _oauth_error(error: PortalError) -> Response:
+    code = {400: "invalid_request", 429: "temporarily_unavailable", 503: "temporarily_unavailable"}.get(error.status)
+    code = code or ("server_error" if error.status >= 500 else "invalid_request")
+    response = jsonify(error=code, error_description=error.title)
+    response.status_code = error.status
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _from_http(error: HTTPException) -> Response:
+    status = error.code or 500
+    if status < 400 and error.response is not None:
+        return error.response  # type: ignore[return-value]
+    kind = BY_STATUS.get(status)
+    headers = {"Allow": ", ".join(sorted(error.valid_methods))} if getattr(error, "valid_methods", None) else {}
+    if kind is None:
+        kind = type("OtherError", (PortalError,), {"status": status, "kind": "error", "title": HTTPStatus(status).phrase})
+    return answer(kind(detail=error.description, headers=headers))
+
+
+def _from_bug(error: Exception) -> Response:
+    log.exception("bug", exc_info=error)
+    return answer(PortalError(detail=f"{type(error).__name__}"))

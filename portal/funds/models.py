@@ -1,0 +1,70 @@
+"""What is stored of a fund, its members and their pension accounts."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from sqlalchemy import JSON, Date, ForeignKey, Index, Integer, Numeric, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.db import Base, Id, new_id
+
+FUND_STATUSES = ("active", "winding_up", "closed")
+
+
+class Fund(Base):
+    """A retirement fund of a business."""
+
+    __tablename__ = "funds"
+    __table_args__ = (Index("ix_funds_business_id_name_id", "business_id", "name", "id"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    business_id: Mapped[str] = mapped_column(ForeignKey("businesses.id"), type_=Id)
+    name: Mapped[str] = mapped_column(String(200))
+    code: Mapped[str] = mapped_column(String(32))
+    status: Mapped[str] = mapped_column(String(16))
+    """active, winding_up or closed."""
+    tags: Mapped[list[str]] = mapped_column(JSON)
+    legal_entity_type: Mapped[str] = mapped_column(String(64))
+    abn: Mapped[str] = mapped_column(String(11))
+    latest_period_update: Mapped[date | None] = mapped_column(Date)
+    address: Mapped[dict[str, str]] = mapped_column(JSON)
+    """street_address, locality, region, postal_code, country."""
+    version: Mapped[int] = mapped_column(Integer, default=1)
+    """Counted up by each change; the ETag."""
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Member(Base):
+    """A member of a fund. Tax file numbers are not stored."""
+
+    __tablename__ = "fund_members"
+    __table_args__ = (Index("ix_fund_members_fund_id_id", "fund_id", "id"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    fund_id: Mapped[str] = mapped_column(ForeignKey("funds.id"), type_=Id)
+    given_name: Mapped[str] = mapped_column(String(200))
+    family_name: Mapped[str] = mapped_column(String(200))
+    date_of_birth: Mapped[date] = mapped_column(Date)
+    joined_on: Mapped[date] = mapped_column(Date)
+    phase: Mapped[str] = mapped_column(String(16))
+    """accumulation or pension."""
+    balance: Mapped[Decimal] = mapped_column(Numeric(16, 2))
+    version: Mapped[int] = mapped_column(Integer, default=1)
+
+
+class PensionAccount(Base):
+    """A pension paid to a member."""
+
+    __tablename__ = "pension_accounts"
+    __table_args__ = (Index("ix_pension_accounts_member_id_id", "member_id", "id"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    member_id: Mapped[str] = mapped_column(ForeignKey("fund_members.id"), type_=Id)
+    kind: Mapped[str] = mapped_column(String(32))
+    """account_based, transition_to_retirement or market_linked."""
+    started_on: Mapped[date] = mapped_column(Date)
+    balance: Mapped[Decimal] = mapped_column(Numeric(16, 2))
+    version: Mapped[int] = mapped_column(Integer, default=1)

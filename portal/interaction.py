@@ -1,0 +1,61 @@
+"""A parked authorization request: what the partner asked, waiting on the server while the person signs in and decides.
+
+Pages carry only its opaque id. It is bound to the browser session, lasts 30 minutes, and is spent once.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Index, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from portal.db import Base, Id, new_id
+
+
+class Interaction(Base):
+    """One authorization request between its arrival and its answer."""
+
+    __tablename__ = "interactions"
+    __table_args__ = (Index("ix_interactions_expires_at", "expires_at"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    session_id: Mapped[str] = mapped_column(Id)
+    """The browser session it is bound to; nobody else's browser can go on with it."""
+    client_id: Mapped[str] = mapped_column(Id)
+    parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """The validated authorization request, by parameter name."""
+    asking: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """Who asks, for the pages: client_name, publisher, client_uri, logo, return_host, return_origin."""
+    business_id: Mapped[str | None] = mapped_column(Id)
+    """The business the person chose."""
+    prompted: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """What this interaction itself has asked for and got: prompt name to the epoch second it was answered."""
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    spent_at: Mapped[datetime | None]
+
+
+def find(db: Session, interaction_id: str | None, *, session_id: str | None, now: datetime) -> Interaction | None:
+    """The live interaction of this browser session, or None: a stranger's id, a spent one and an old one look alike."""
+    if not interaction_id or not session_id:
+        return None
+    parked = db.get(Interaction, interaction_id)
+    if parked is None or parked.session_id != session_id or parked.spent_at is not None or parked.expires_at <= now:
+        return None
+    return parked
+
+
+def rebind(db: Session, parked: Interaction, *, session_id: str) -> None:
+    """Carry a parked request over to the new session of the same browser, when the person switches user."""
+    parked.session_id = session_id
+    parked.business_id = None
+    parked.prompted = {}
+    db.flush()
+
+
+def spend(db: Session, parked: Interaction, *, now: datetime) -> bool:
+    """Claim the one answer this interaction may have; False when another tab already took it."""
+    claim = update(Interaction).where(Interaction.id == parked.id, Interaction.spent_at.is_(None)).values(spent_at=now)
+    return db.execute(claim).rowcount == 1  # type: ignore[attr-defined]

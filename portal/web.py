@@ -1,0 +1,197 @@
+"""What every request meets: its reference number, trusted hosts, security headers, and what every template knows."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import time
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import structlog
+from flask import Flask, Response, current_app, g, redirect, request, url_for
+from flask_login import current_user
+from markupsafe import Markup, escape
+
+from portal.config import Settings
+from portal.db import utcnow
+from portal.errors import BadRequest
+from portal.logs import Origin, origin
+
+log = structlog.get_logger()
+
+HEALTH_PATHS = ("/healthz", "/readyz")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'; form-action 'self'{extra}"
+)
+ALWAYS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+ON_PAGES = {
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
+}
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    app.before_request(_arrive)
+    app.after_request(_leave)
+    app.context_processor(_known_to_templates)
+    app.add_template_global(asset, "asset")
+    app.add_template_filter(localtime, "localtime")
+    app.add_template_filter(localdate, "localdate")
+    app.add_template_filter(ago, "ago")
+    app.add_template_filter(group_abn, "abn")
+
+
+def _arrive() -> None:
+    g.started = time.perf_counter_ns()
+    given = request.headers.get("X-Request-Id", "")
+    trusted = _settings().trusted_proxies > 0 and REQUEST_ID.fullmatch(given)
+    g.request_id = given if trusted else secrets.token_hex(8)
+    origin.set(Origin(address=request.remote_addr, request_id=g.request_id))
+    if request.host not in (_settings().host, current_app.config.get("EXTRA_HOST")) and request.path not in HEALTH_PATHS:
+        raise BadRequest("This address is not the portal’s. Check the address you opened.", detail="untrusted host")
+
+
+def _leave(response: Response) -> Response:
+    headers = response.headers
+    headers.update(ALWAYS)
+    headers["X-Request-Id"] = g.get("request_id", "")
+    if response.mimetype == "text/html":
+        headers.update(ON_PAGES)
+        extra = "".join(f" {origin}" for origin in g.get("form_action", ()))
+        headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY.format(extra=extra)
+        headers.setdefault("Cache-Control", "no-store")
+    if _settings().is_https:
+        headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+    if request.endpoint != "static":
+        log.info(
+            "request",
+            request_id=g.get("request_id"),
+            method=request.method,
+            path=request.path,
+            status=response.status_code,
+            ms=round((time.perf_counter_ns() - g.get("started", 0)) / 1e6, 1) if "started" in g else None,
+        )
+    return response
+
+
+def _settings() -> Settings:
+    return current_app.settings  # type: ignore[attr-defined,no-any-return]
+
+
+def _known_to_templates() -> dict[str, Any]:
+    return {
+        "brand": _settings().brand,
+        "request_id": g.get("request_id", ""),
+        "signed_in": current_user._get_current_object() if current_user.is_authenticated else None,
+        "support_url": _settings().support_url,
+        "nav": "",
+        "nav_business": None,
+        "step": None,
+        "asking": None,
+    }
+
+
+def allow_form_action(origin: str) -> None:
+    """Let the forms of this page lead to `origin` by redirect; browsers hold redirects to form-action too (CSP3 §6.4.1)."""
+    g.setdefault("form_action", set()).add(origin)
+
+
+def is_fragment() -> bool:
+    """Whether htmx asks, and so only a part of the page is wanted."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def see_other(location: str) -> Response:
+    """303: the answer to each form, so that reloading never sends it twice."""
+    return redirect(location, 303)  # type: ignore[return-value]
+
+
+def safe_next(target: str | None, default: str) -> str:
+    """`target` when it is a path of this portal, else `default`; never another origin, never a scheme or a backslash."""
+    if not target or not target.startswith("/") or target.startswith(("//", "/\\")) or not target.isprintable():
+        return default
+    parts = urlsplit(target)
+    if parts.scheme or parts.netloc or "\\" in target:
+        return default
+    adapter = current_app.create_url_adapter(request)
+    if adapter is None or not adapter.test(parts.path, method="GET"):
+        return default
+    return target
+
+
+@cache
+def _version(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
+
+
+def asset(name: str) -> str:
+    """The address of a static file, with its content's digest, so that it can be cached for a year."""
+    return url_for("static", filename=name, v=_version(str(Path(current_app.static_folder or "") / name)))
+
+
+def _zone() -> ZoneInfo:
+    own = current_user.zoneinfo if current_user.is_authenticated else None
+    try:
+        return ZoneInfo(own or _settings().timezone)
+    except (KeyError, ValueError):
+        return ZoneInfo(_settings().timezone)
+
+
+def exact(moment: datetime) -> str:
+    """`23 Nov 2026, 2:05 pm AEDT`, in the reader's time zone."""
+    local = moment.astimezone(_zone())
+    return f"{_short(local)} {local.tzname()}"
+
+
+def _short(local: datetime) -> str:
+    hour = local.hour % 12 or 12
+    return f"{local.day} {local:%b %Y}, {hour}:{local:%M} {'am' if local.hour < 12 else 'pm'}"
+
+
+def _time(moment: datetime, words: str) -> Markup:
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(moment.isoformat(timespec="seconds"), exact(moment), words)
+
+
+def localtime(moment: datetime | None) -> Markup:
+    """`23 Nov 2026, 2:05 pm` as a <time>; `never` when there is none."""
+    return escape("never") if moment is None else _time(moment, _short(moment.astimezone(_zone())))
+
+
+def localdate(moment: datetime | None) -> Markup:
+    """`23 Nov 2026` as a <time>; `never` when there is none."""
+    return escape("never") if moment is None else _time(moment, f"{moment.astimezone(_zone()).day} {moment.astimezone(_zone()):%b %Y}")
+
+
+UNITS = ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
+
+
+def ago(moment: datetime | None) -> Markup:
+    """`3 hours ago` or `in 14 days` as a <time> with the exact time on hover; `never` when there is none."""
+    if moment is None:
+        return escape("never")
+    return _time(moment, in_words(utcnow() - moment))
+
+
+def in_words(passed: timedelta) -> str:
+    seconds = abs(int(passed.total_seconds()))
+    for size, unit in UNITS:
+        if seconds >= size:
+            count = seconds // size
+            words = f"{count} {unit}{'s' if count != 1 else ''}"
+            return f"{words} ago" if passed > timedelta(0) else f"in {words}"
+    return "just now" if passed >= timedelta(0) else "in less than a minute"
+
+
+def group_abn(abn: str) -> str:
+    """`51 824 753 556`."""
+    return f"{abn[:2]} {abn[2:5]} {abn[5:8]} {abn[8:]}" if len(abn) == 11 else abn
