@@ -12,7 +12,7 @@ from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from portal import accounts, api, businesses, clients, consents, db, demo, errors, funds, health, logs, oauth, web
+from portal import accounts, api, businesses, clients, consents, db, demo, errors, funds, health, logs, oauth, schema, web
 from portal.accounts import sessions
 from portal.config import Settings
 from portal.crypto import Keyring
@@ -65,6 +65,7 @@ def create_app(settings: Settings | None = None) -> Portal:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions["portal-database"] = db.Database(settings)
     app.teardown_appcontext(db.close)
+    schema.init_app(app)
     logs.init_logs(settings)
 
     # what a request meets first
