@@ -38,6 +38,8 @@ class Consent(Base):
     client_id: Mapped[str] = mapped_column(ForeignKey("clients.client_id"), type_=Id)
     scope: Mapped[str] = mapped_column(Text)
     """The scopes that were ticked, in catalogue order, separated by spaces."""
+    asked: Mapped[str] = mapped_column(Text)
+    """The scopes the person was asked for when they decided, so that the same question is not put again."""
     duration: Mapped[str] = mapped_column(String(16))
     """session, 3_months or 12_months."""
     session_id: Mapped[str | None] = mapped_column(ForeignKey("sessions.id"), type_=Id)

@@ -268,6 +268,7 @@ def upgrade() -> None:
         sa.Column("business_id", Id, nullable=False),
         sa.Column("client_id", Id, nullable=False),
         sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("asked", sa.Text(), nullable=False),
         sa.Column("duration", sa.String(length=16), nullable=False),
         sa.Column("session_id", Id, nullable=True),
         sa.Column("role", sa.String(length=32), nullable=False),
