@@ -1,0 +1,64 @@
+"""How a bearer token is presented and refused (RFC 6750, RFC 9728 §5.1): header only, and a reason only its owner gets to see."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+from flask import Request, Response, jsonify
+from sqlalchemy import Connection, Select
+
+from portal.config import Settings
+from portal.oauth import tokens
+from portal.oauth.tokens import AccessLookup
+
+BEARER = re.compile(r"Bearer ([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
+
+
+def find(
+    connection: Connection, request: Request, settings: Settings, *, now: datetime, statement: Select[Any] = tokens.FIND_ACCESS
+) -> AccessLookup | Challenge:
+    """The live access token of this request, or the challenge that refuses it."""
+    headers = request.headers.getlist("Authorization")
+    if not headers:
+        return Challenge(settings)
+    match = BEARER.fullmatch(headers[0]) if len(headers) == 1 else None
+    if match is None:
+        return Challenge(settings, 400 if len(headers) > 1 else 401, "invalid_request", "malformed")
+    found = tokens.find_access(connection, match[1], now=now, statement=statement)
+    if found is None:
+        return Challenge(settings, 401, "invalid_token", "unknown")
+    if found.dead_reason is not None:
+        return Challenge(settings, 401, "invalid_token", found.dead_reason)
+    return found
+
+
+class Challenge:
+    """A refusal: its status, and the `WWW-Authenticate` header that says what the client can do."""
+
+    def __init__(
+        self, settings: Settings, status: int = 401, error: str | None = None, description: str | None = None, scope: str | None = None
+    ) -> None:
+        self.status = status
+        self.error = error
+        self.description = description
+        self.scope = scope
+        members = {"error": error, "error_description": description, "scope": scope}
+        parts = [f'{name}="{value}"' for name, value in members.items() if value is not None]
+        parts.append(f'resource_metadata="{settings.issuer}/.well-known/oauth-protected-resource"')
+        self.header = "Bearer " + ", ".join(parts)
+
+    def as_oauth(self) -> Response:
+        """The refusal in the form of OAuth endpoints (RFC 6749 §5.2)."""
+        body = {"error": self.error or "invalid_request", "error_description": self.description or "No access token was sent."}
+        response = jsonify(body)
+        response.status_code = self.status
+        response.headers["WWW-Authenticate"] = self.header
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+
+def insufficient_scope(settings: Settings, scope: str) -> Challenge:
+    """403: the token is good, and `scope` names what is missing (RFC 6750 §3.1)."""
+    return Challenge(settings, 403, "insufficient_scope", "The token does not open this.", scope)

@@ -1,0 +1,96 @@
+"""The protocol for machines: token, introspection, revocation, userinfo, keys and metadata. No cookies, no forms, no pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from authlib.oauth2 import OAuth2Error
+from flask import Blueprint, Response, current_app, jsonify, request
+
+from portal import db
+from portal.oauth import keys, metadata, userinfo
+from portal.oauth.server import MachineRequest, PortalAuthorizationServer, check_grant_type
+
+bp = Blueprint("oauth", __name__)
+
+
+def server() -> PortalAuthorizationServer:
+    return cast(PortalAuthorizationServer, current_app.extensions["portal-oauth"])
+
+
+def answer(work: Callable[[PortalAuthorizationServer, MachineRequest], Response]) -> Response:
+    """Run one machine endpoint on one connection; what it raises of the OAuth family becomes its JSON answer."""
+    with db.reader() as connection:
+        machine = MachineRequest(request, connection, now=db.utcnow())
+        try:
+            machine.check()
+            return work(server(), machine)
+        except OAuth2Error as error:
+            return cast(Response, server().handle_error_response(machine, error))
+
+
+@bp.post("/oauth/token")
+def token() -> Response:
+    """RFC 6749 §3.2."""
+
+    def work(authorization_server: PortalAuthorizationServer, machine: MachineRequest) -> Response:
+        check_grant_type(machine)
+        return cast(Response, authorization_server.create_token_response(machine))
+
+    return answer(work)
+
+
+@bp.post("/oauth/introspect")
+def introspection() -> Response:
+    """RFC 7662 §2."""
+    return answer(lambda authorization_server, machine: authorization_server.create_endpoint_response("introspection", machine))
+
+
+@bp.post("/oauth/revoke")
+def revocation() -> Response:
+    """RFC 7009 §2."""
+    return answer(lambda authorization_server, machine: authorization_server.create_endpoint_response("revocation", machine))
+
+
+@bp.route("/oauth/userinfo", methods=["GET", "POST"])
+def userinfo_endpoint() -> Response:
+    """OIDC Core §5.3."""
+    with db.reader() as connection:
+        now = db.utcnow()
+        found = userinfo.find(connection, request, server().settings, now=now)
+        if isinstance(found, Response):
+            return found
+        return _no_store(jsonify(userinfo.claims(found)))
+
+
+@bp.get("/oauth/jwks")
+def jwks() -> Response:
+    """RFC 7517 §5. Cached for minutes only: rotation keeps the old key published for longer."""
+    with db.reader() as connection:
+        response = jsonify(keys=keys.published(connection, now=db.utcnow()))
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return response
+
+
+@bp.get("/.well-known/openid-configuration")
+def openid_configuration() -> Response:
+    """OIDC Discovery §4."""
+    return jsonify(metadata.authorization_server(server().settings))
+
+
+@bp.get("/.well-known/oauth-authorization-server")
+def oauth_authorization_server() -> Response:
+    """RFC 8414 §3; the same document, so that the two can never disagree."""
+    return jsonify(metadata.authorization_server(server().settings))
+
+
+@bp.get("/.well-known/oauth-protected-resource")
+def oauth_protected_resource() -> Response:
+    """RFC 9728 §3."""
+    return jsonify(metadata.protected_resource(server().settings))
+
+
+def _no_store(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response

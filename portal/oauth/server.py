@@ -1,0 +1,246 @@
+"""Authlib's authorization server, with our own client authentication, grants and endpoints in its places.
+
+Authlib reads the request, finds the grant or endpoint, and turns its errors into answers. What a code or token is worth
+is decided in `redemption` and `tokens`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from authlib.integrations.flask_oauth2 import AuthorizationServer
+from authlib.oauth2.rfc6749 import (
+    InvalidRequestError,
+    OAuth2Payload,
+    OAuth2Request,
+    TokenEndpoint,
+    grants,
+)
+from flask import Request, Response
+from sqlalchemy import Connection
+from werkzeug.datastructures import MultiDict
+
+from portal import crypto
+from portal.clients.models import AUTHENTICATION_METHODS
+from portal.config import Settings
+from portal.crypto import Keyring
+from portal.oauth import client_authentication, id_token, redemption, tokens
+from portal.oauth.keys import KeyStore
+
+NO_STORE = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Pragma", "no-cache")]
+MAX_PARAMETER_LENGTH = 8192
+
+
+class FormPayload(OAuth2Payload):
+    """The body of a request: the only place where parameters count at machine endpoints."""
+
+    def __init__(self, form: MultiDict[str, str]) -> None:
+        self._form = form
+
+    @property
+    def data(self) -> Mapping[str, str]:
+        return self._form
+
+    @property
+    def datalist(self) -> Any:
+        return self._form.to_dict(flat=False)
+
+
+class MachineRequest(OAuth2Request):  # type: ignore[misc]
+    """One call of a machine endpoint, with the connection it works on and the time it came."""
+
+    def __init__(self, request: Request, connection: Connection, *, now: datetime) -> None:
+        # Authlib's own constructor refuses plain http; the origin is checked when settings are read.
+        self.method, self.uri, self.headers = request.method, request.url, request.headers
+        self.client = self.auth_method = self.user = self.authorization_code = self.refresh_token = self.credential = None
+        self._scope = self._body = None
+        self._request = request
+        self.payload = FormPayload(request.form)
+        self.connection = connection
+        self.now = now
+
+    @property
+    def args(self) -> MultiDict[str, str]:
+        return self._request.args
+
+    @property
+    def form(self) -> MultiDict[str, str]:
+        return self._request.form
+
+    def check(self) -> None:
+        """Refuse what is ambiguous before anything is read: RFC 6749 §3.2, RFC 9700 §2.
+
+        Parameters in the query string would be logged on their way; a repeated one means two things at once.
+        """
+        if self._request.query_string:
+            raise InvalidRequestError("Send parameters in the body, not in the query string.")
+        if self._request.mimetype != "application/x-www-form-urlencoded":
+            raise InvalidRequestError("The body must be application/x-www-form-urlencoded.")
+        for name, values in self._request.form.lists():
+            if len(values) > 1:
+                raise InvalidRequestError("A parameter is repeated.")
+            if len(values[0]) > MAX_PARAMETER_LENGTH or "\x00" in values[0] or "\x00" in name:
+                raise InvalidRequestError("A parameter is malformed.")
+
+
+class PortalAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
+    """The machine side of the protocol: token, introspection and revocation endpoint."""
+
+    def __init__(self, settings: Settings, keyring: Keyring) -> None:
+        super().__init__()
+        self.settings = settings
+        self.keyring = keyring
+        self.keys = KeyStore(keyring)
+        issuer = settings.issuer
+        self.audiences = frozenset({issuer, f"{issuer}/oauth/token"})
+        for grant in (AuthorizationCodeGrant, RefreshTokenGrant):
+            self.register_grant(grant)
+        for endpoint in (IntrospectionEndpoint, RevocationEndpoint):
+            self.register_endpoint(endpoint)
+
+    def create_oauth2_request(self, request: MachineRequest) -> MachineRequest:
+        return request
+
+    def handle_response(self, status_code: int, payload: Any, headers: Any) -> Response:
+        body = json.dumps(payload, ensure_ascii=False) if isinstance(payload, dict) else payload
+        extra = [("WWW-Authenticate", 'Basic realm="portal"')] if status_code == 401 else []
+        return Response(body, status=status_code, headers=[*NO_STORE, *extra])
+
+    def authenticate_client(self, request: MachineRequest, methods: Any, endpoint: str = "token") -> Any:
+        """The row of the one client that authenticates by the method it registered, whatever Authlib's order of methods."""
+        client = client_authentication.authenticate(
+            request.connection, request._request.headers, request.form, audiences=self.audiences, now=request.now
+        )
+        request.auth_method = client.token_endpoint_auth_method
+        return client
+
+    def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
+        """No signals: what must be known is in the audit trail."""
+
+
+class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
+    """`grant_type=authorization_code`. Authlib stores tokens before it deletes the code; here one write does both."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = list(AUTHENTICATION_METHODS)
+
+    def validate_token_request(self) -> None:
+        self.request.client = self.authenticate_token_endpoint_client()
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
+        request: MachineRequest = self.request
+        server: PortalAuthorizationServer = self.server
+        issued = redemption.redeem_code(
+            request.connection, server.settings, client_id=request.client.client_id, form=request.form, now=request.now
+        )
+        body = issued.response
+        if "openid" in issued.scope.split():
+            algorithm = request.client.id_token_signed_response_alg
+            body["id_token"] = id_token.sign(
+                issued.row,
+                key=server.keys.signing_key(request.connection, algorithm, now=request.now),
+                algorithm=algorithm,
+                issuer=server.settings.issuer,
+                access_token=issued.access_token,
+                seconds=server.settings.id_token_seconds,
+                now=request.now,
+            )
+        return 200, body, NO_STORE
+
+
+class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
+    """`grant_type=refresh_token`. Rotation and reuse are decided in `redemption.rotate`."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = list(AUTHENTICATION_METHODS)
+
+    def validate_token_request(self) -> None:
+        self.request.client = self.authenticate_token_endpoint_client()
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
+        request: MachineRequest = self.request
+        issued = redemption.rotate(
+            request.connection,
+            self.server.settings,
+            self.server.keyring,
+            client_id=request.client.client_id,
+            form=request.form,
+            now=request.now,
+        )
+        return 200, issued.response, NO_STORE
+
+
+class IntrospectionEndpoint(TokenEndpoint):  # type: ignore[misc]
+    """RFC 7662. For the owner of the token and for resource servers; for all else exactly `{"active": false}`."""
+
+    ENDPOINT_NAME = "introspection"
+    CLIENT_AUTH_METHODS = list(AUTHENTICATION_METHODS)
+
+    def __call__(self, request: MachineRequest) -> tuple[int, dict[str, Any], Any]:
+        client = self.authenticate_endpoint_client(request)
+        presented = redemption.required(request.form, "token")
+        return 200, introspect(request.connection, self.server.settings, client, presented, now=request.now), NO_STORE
+
+
+class RevocationEndpoint(TokenEndpoint):  # type: ignore[misc]
+    """RFC 7009. A refresh token ends its whole line, an access token only itself; the answer is the same for all."""
+
+    ENDPOINT_NAME = "revocation"
+    CLIENT_AUTH_METHODS = list(AUTHENTICATION_METHODS)
+
+    def __call__(self, request: MachineRequest) -> tuple[int, dict[str, Any], Any]:
+        client = self.authenticate_endpoint_client(request)
+        presented = redemption.required(request.form, "token")
+        revoke(request.connection, client, presented, now=request.now)
+        return 200, {}, NO_STORE
+
+
+def introspect(connection: Connection, settings: Settings, client: Any, presented: str, *, now: datetime) -> dict[str, Any]:
+    """What RFC 7662 §2.2 tells of a live token, with the members of the business and the consent."""
+    inactive: dict[str, Any] = {"active": False}
+    if presented.startswith(crypto.ACCESS_TOKEN):
+        found = tokens.find_access(connection, presented, now=now)
+        if found is None or found.dead_reason is not None:
+            return inactive
+        row, allowed, expires_at = found.row, found.effective, found.row.expires_at
+        kind = {"token_type": "Bearer"}
+    else:
+        row = connection.execute(tokens.FIND_REFRESH, {"digest": crypto.digest(presented)}).first()
+        if row is None or row.used_at is not None or tokens.ended_reason(row, now=now) is not None:
+            return inactive
+        allowed, expires_at, kind = tokens.effective(row), row.consent_expires_at, {}
+    if not (client.is_resource_server or row.client_id == client.client_id):
+        return inactive
+    return {
+        "active": True,
+        "scope": allowed.scope,
+        "client_id": row.client_id,
+        "sub": row.user_id,
+        "iss": settings.issuer,
+        "iat": int(row.issued_at.timestamp()),
+        "exp": int(expires_at.timestamp()),
+        **kind,
+        "business_id": row.business_id,
+        "business_name": row.business_name,
+        "consent_id": row.consent_id,
+        "consent_expires_at": int(row.consent_expires_at.timestamp()),
+    }
+
+
+def revoke(connection: Connection, client: Any, presented: str, *, now: datetime) -> None:
+    """End the client's own token; an unknown one, or another client's, is left alone without a word (RFC 7009 §2.2)."""
+    digest = crypto.digest(presented)
+    if presented.startswith(crypto.ACCESS_TOKEN):
+        connection.execute(tokens.REVOKE_ACCESS, {"presented": digest, "owner": client.client_id, "now": now})
+        return
+    row = connection.execute(tokens.FIND_REFRESH, {"digest": digest}).first()
+    if row is not None and row.client_id == client.client_id:
+        redemption.end_authorization(connection, row, reason="revoked", kind="authorization.revoked", now=now)
+
+
+def check_grant_type(request: MachineRequest) -> None:
+    """A missing grant_type is invalid_request (RFC 6749 §5.2); Authlib would call it unsupported."""
+    redemption.required(request.form, "grant_type")
+
+
