@@ -1,0 +1,50 @@
+"""Opaque cursors for keyset paging: where a page ended, sealed so that only what was handed out is accepted.
+
+A cursor is base64url of eight bytes of a keyed digest and a JSON list, the sort key of the last row. The digest covers
+the query that the page belongs to, so that a cursor never goes on in another business or under other filters.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+
+from portal import crypto
+from portal.crypto import Keyring
+from portal.errors import BadRequest
+
+PURPOSE = "cursor"
+SEAL_BYTES = 8
+
+
+def make(keyring: Keyring, query: Sequence[str | None], key: Sequence[str]) -> str:
+    """The cursor after the row whose sort key is `key`, for pages of `query`."""
+    place = json.dumps(list(key), separators=(",", ":"))
+    return base64.urlsafe_b64encode(_seal(keyring, query, place) + place.encode()).rstrip(b"=").decode()
+
+
+def read(keyring: Keyring, query: Sequence[str | None], cursor: str) -> list[str]:
+    """The sort key inside a cursor that `make` returned for the same query. Raises BadRequest for anything else."""
+    try:
+        raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        place = raw[SEAL_BYTES:].decode()
+    except (UnicodeError, binascii.Error):
+        raise _unusable() from None
+    if not crypto.same(raw[:SEAL_BYTES], _seal(keyring, query, place)) or make(keyring, query, json.loads(place)) != cursor:
+        raise _unusable()
+    return json.loads(place)  # type: ignore[no-any-return]
+
+
+def _seal(keyring: Keyring, query: Sequence[str | None], place: str) -> bytes:
+    return keyring.mac(PURPOSE, json.dumps([*query, place]))[:SEAL_BYTES]
+
+
+def _unusable() -> BadRequest:
+    return BadRequest(
+        "The value of `cursor` is not one this query returned. Pass `next_cursor` on as it came, with the same filters, "
+        "or leave `cursor` out to start from the first page.",
+        title="The cursor cannot be used",
+        detail="unusable cursor",
+    )
