@@ -21,11 +21,11 @@ def find(
 ) -> AccessLookup | Challenge:
     """The live access token of this request, or the challenge that refuses it."""
     headers = request.headers.getlist("Authorization")
-    if not headers:
+    if not headers or headers[0][:6].lower() != "bearer":
         return Challenge(settings)
     match = BEARER.fullmatch(headers[0]) if len(headers) == 1 else None
     if match is None:
-        return Challenge(settings, 400 if len(headers) > 1 else 401, "invalid_request", "malformed")
+        return Challenge(settings, 400, "invalid_request", "malformed")
     found = tokens.find_access(connection, match[1], now=now, statement=statement)
     if found is None:
         return Challenge(settings, 401, "invalid_token", "unknown")
