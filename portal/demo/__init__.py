@@ -2,6 +2,9 @@
 
 from flask import Flask
 
+from portal.demo import commands
+
 
 def init_app(app: Flask) -> None:
-    """Register this room's pages and commands."""
+    """Register this room's commands."""
+    app.cli.add_command(commands.group)

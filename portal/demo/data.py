@@ -1,0 +1,151 @@
+"""Loading the demo data: everyone of the cast, their businesses with funds, the partner applications, and what was connected before."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from portal import crypto
+from argon2 import PasswordHasher
+from portal.accounts.models import TotpFactor, User
+from portal.businesses.models import Business, Membership
+from portal.clients.models import Client
+from portal.config import Settings
+from portal.crypto import Keyring
+from portal.db import table_of
+from portal.demo import connections, partners, portfolio
+from portal.demo.chance import Chance
+from portal.demo.people import COMPANIES, PASSWORD, PEOPLE, TOTP_SECRET, Company, Person
+from portal.demo.portfolio import Portfolio
+from portal.funds.models import Fund, Member, PensionAccount
+from portal.oauth import keys
+
+EMPTY, LOADED, FOREIGN = "empty", "loaded", "foreign"
+SINCE = timedelta(days=400)
+"""How long ago everyone joined."""
+
+
+def state(session: Session) -> str:
+    """What the database holds: nothing (EMPTY), the demo data and what came of using it (LOADED), or other people's data (FOREIGN)."""
+    cast = {person.email for person in PEOPLE}
+    if cast <= set(session.scalars(select(User.email).where(User.email.in_(cast)))) and _has_client(session):
+        return LOADED
+    holds_any = any(session.scalars(select(column).limit(1)).first() is not None for column in (User.id, Business.id, Client.client_id))
+    return FOREIGN if holds_any else EMPTY
+
+
+def _has_client(session: Session) -> bool:
+    return session.get(Client, partners.LEDGERLY) is not None
+
+
+def load(session: Session, settings: Settings, keyring: Keyring, *, partner_origin: str, now: datetime) -> dict[str, int]:
+    """Fill an empty database. Returns how many there are of each kind, in words to counts."""
+    chance = Chance()
+    keys.ensure_keys(session, keyring, now=now)
+    users = {person.email: _user(person, settings, keyring, chance, now) for person in PEOPLE}
+    session.add_all(users.values())
+    businesses = {company.code: _business(company, chance, now) for company in COMPANIES}
+    session.add_all(businesses.values())
+    session.flush()
+    session.add_all(_memberships(users, businesses, chance, now))
+    clients = _clients(partner_origin, now)
+    session.add_all(clients.values())
+    session.flush()
+    connections.add(session, users, businesses, clients, chance, now=now)
+    funds = _add_funds(session, businesses, chance, now)
+    return {
+        "people": len(users),
+        "businesses": len(businesses),
+        "funds": len(funds.funds),
+        "members": len(funds.members),
+        "partner applications": len(clients),
+    }
+
+
+def point_partner(session: Session, *, partner_origin: str) -> None:
+    """Let the sample partner be where it runs today; its port is a setting of the demo."""
+    metadata = partners.ledgerly(partner_origin)
+    session.execute(
+        update(Client)
+        .where(Client.client_id == partners.LEDGERLY)
+        .values(
+            redirect_uris=metadata["redirect_uris"], post_logout_redirect_uris=metadata["post_logout_redirect_uris"]
+        )
+    )
+
+
+def _user(person: Person, settings: Settings, keyring: Keyring, chance: Chance, now: datetime) -> User:
+    user = User(
+        id=chance.new_id(),
+        email=person.email,
+        email_verified_at=now - SINCE,
+        password_hash=PasswordHasher().hash(PASSWORD) if person.can_sign_in else None,
+        given_name=person.given_name,
+        middle_name=person.middle_name,
+        family_name=person.family_name,
+        address=chance.address(),
+        zoneinfo=settings.timezone,
+        created_at=now - SINCE,
+    )
+    if person.can_sign_in and person.mfa:
+        user.totp = TotpFactor(secret=keyring.encrypt("totp", TOTP_SECRET.encode()), confirmed_at=now - SINCE)
+    return user
+
+
+def _business(company: Company, chance: Chance, now: datetime) -> Business:
+    return Business(
+        id=chance.new_id(),
+        name=company.name,
+        abn=chance.abn(),
+        code=company.code,
+        connect_policy=company.connect_policy,
+        fund_count=company.funds,
+        created_at=now - SINCE,
+    )
+
+
+def _memberships(
+    users: dict[str, User], businesses: dict[str, Business], chance: Chance, now: datetime
+) -> list[Membership]:
+    return [
+        Membership(
+            id=chance.new_id(),
+            user_id=users[place.email].id,
+            business_id=businesses[company.code].id,
+            role=place.role,
+            invited_at=now - SINCE if place.accepted else now - timedelta(days=5),
+            accepted_at=now - SINCE + timedelta(days=2) if place.accepted else None,
+        )
+        for company in COMPANIES
+        for place in company.people
+    ]
+
+
+def _clients(partner_origin: str, now: datetime) -> dict[str, Client]:
+    digest = crypto.digest(partners.LEDGERLY_SECRET)
+    described = (partners.ledgerly(partner_origin), partners.POCKETFOLIO_METADATA, partners.TIDEMARK_METADATA)
+    return {
+        metadata["client_id"]: Client(
+            **{"post_logout_redirect_uris": [], **metadata},
+            secret_digest=digest if metadata["token_endpoint_auth_method"] == "client_secret_basic" else None,
+            created_at=now - SINCE,
+        )
+        for metadata in described
+    }
+
+
+def _add_funds(session: Session, businesses: dict[str, Business], chance: Chance, now: datetime) -> Portfolio:
+    made = Portfolio()
+    for company in COMPANIES:
+        portfolio.add_funds(made, company, businesses[company.code].id, chance, now=now)
+    tables: tuple[tuple[Any, portfolio.Rows], ...] = (
+        (Fund, made.funds),
+        (Member, made.members),
+        (PensionAccount, made.pension_accounts),
+    )
+    for model, rows in tables:
+        session.execute(insert(table_of(model)), rows)
+    return made
