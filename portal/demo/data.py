@@ -38,7 +38,7 @@ def state(session: Session) -> str:
 
 
 def _has_client(session: Session) -> bool:
-    return session.get(Client, partners.LEDGERLY) is not None
+    return session.scalar(select(Client.client_id).where(Client.client_id == partners.LEDGERLY)) is not None
 
 
 def load(session: Session, settings: Settings, keyring: Keyring, *, partner_origin: str, now: datetime) -> dict[str, int]:
