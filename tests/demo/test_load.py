@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pyotp
+from flask.testing import FlaskCliRunner
+from sqlalchemy import func, select
+
+from portal import Portal, create_app, crypto, db
+from portal.accounts.models import TotpFactor, User
+from portal.audit.models import AuditEvent
+from portal.businesses.models import Business, Membership
+from portal.clients.models import Client
+from portal.consents.catalogue import CATALOGUE
+from portal.consents.models import Consent
+from portal.demo import people
+from portal.demo.chance import Chance
+from portal.funds.models import FUND_STATUSES, Fund, Member, PensionAccount
+from portal.oauth.models import SigningKey
+from tests.demo.test_data import is_valid_abn
+
+TABLES = (User, TotpFactor, Business, Membership, Client, Consent, Fund, Member, PensionAccount, SigningKey, AuditEvent)
+
+
+def load(app: Portal, **environ: str):
+    return FlaskCliRunner(app).invoke(args=["demo", "load"], env=environ)
+
+
+def counts(app: Portal) -> dict[str, int]:
+    with app.app_context():
+        return {model.__name__: db.session.scalar(select(func.count()).select_from(model)) for model in TABLES}
+
+
+def all_of(app: Portal, model, *where):
+    with app.app_context():
+        return list(db.session.scalars(select(model).where(*where)))
+
+
+def add_stranger(app: Portal) -> None:
+    with app.app_context(), db.transaction() as session:
+        session.add(User(email="someone@else.example", given_name="Some", family_name="One", created_at=db.utcnow()))
+
+
+def test_loading_says_what_it_did(empty: Portal) -> None:
+    result = load(empty)
+    assert result.exit_code == 0, result.output
+    assert re.fullmatch(r"Loaded 10 people, 14 businesses, \d+ funds, \d+ members, 3 partner applications\.\n", result.output)
+
+
+def test_loading_twice_changes_nothing(loaded: Portal) -> None:
+    before = counts(loaded)
+    result = load(loaded)
+    assert result.exit_code == 0 and result.output == "The demo data is there already.\n"
+    assert counts(loaded) == before
+
+
+def test_loading_again_keeps_what_came_of_using_the_demo(loaded: Portal) -> None:
+    add_stranger(loaded)
+    before = counts(loaded)
+    assert load(loaded).exit_code == 0
+    assert counts(loaded) == before
+
+
+def test_a_database_with_other_peoples_data_is_left_alone(empty: Portal) -> None:
+    add_stranger(empty)
+    before = counts(empty)
+    result = load(empty)
+    assert result.exit_code == 1
+    assert len(result.output.splitlines()) == 1 and "other people’s data" in result.output
+    assert counts(empty) == before
+
+
+def test_a_production_portal_that_others_can_reach_is_refused(empty: Portal) -> None:
+    settings = replace(empty.settings, mode="production", issuer="https://portal.example", secret_key=crypto.new_secret())
+    public = create_app(settings)
+    result = load(public)
+    assert result.exit_code == 1 and "passwords are public" in result.output and len(result.output.splitlines()) == 1
+    assert counts(empty)["User"] == 0
+
+
+def test_a_database_without_tables_is_told_what_to_do(bare: Portal) -> None:
+    result = load(bare)
+    assert result.exit_code == 1 and "flask db upgrade" in result.output and len(result.output.splitlines()) == 1
+
+
+def test_funds_are_many_and_look_real(loaded: Portal) -> None:
+    funds, businesses = all_of(loaded, Fund), all_of(loaded, Business)
+    by_business = {business.code: [fund for fund in funds if fund.business_id == business.id] for business in businesses}
+    assert len(by_business["ACME"]) == 40 and len(by_business["NORTHSIDE"]) == 320
+    assert all(business.fund_count == len(by_business[business.code]) for business in businesses)
+    assert all(is_valid_abn(row.abn) for row in [*funds, *businesses])
+    assert len({row.abn for row in [*funds, *businesses]}) == len(funds) + len(businesses)
+    assert {fund.status for fund in by_business["ACME"]} <= set(FUND_STATUSES)
+    for held in by_business.values():
+        assert len({fund.name for fund in held}) == len(held) == len({fund.code for fund in held})
+    today = db.utcnow().date()
+    assert all(fund.latest_period_update is None or fund.latest_period_update < today for fund in funds)
+    for member in all_of(loaded, Member):
+        assert member.date_of_birth < member.joined_on < today and member.balance > 0
+
+
+def test_the_clients_are_as_announced(loaded: Portal) -> None:
+    clients = {client.client_id: client for client in all_of(loaded, Client)}
+    ledgerly, pocketfolio = clients["ledgerly-demo"], clients["pocketfolio-demo"]
+    assert ledgerly.token_endpoint_auth_method == "client_secret_basic"
+    assert ledgerly.secret_digest == crypto.digest("ledgerly-demo-secret-for-local-use-only")
+    assert ledgerly.redirect_uris == ["http://127.0.0.1:5001/callback"]
+    assert ledgerly.scopes == list(CATALOGUE) and ledgerly.required_scopes == ["openid", "funds.summary"]
+    assert pocketfolio.is_public and pocketfolio.application_type == "native"
+    assert pocketfolio.redirect_uris == ["http://127.0.0.1/callback"]
+    assert not {"funds.write", "funds.create"} & set(pocketfolio.scopes)
+    for client in clients.values():
+        assert set(client.required_scopes) <= set(client.scopes) == set(client.scope_reasons)
+        assert client.logo and Path(str(loaded.static_folder), client.logo).is_file()
+
+
+def test_the_sample_partner_may_move_to_another_port(loaded: Portal) -> None:
+    assert load(loaded, PARTNER_PORT="6001").exit_code == 0
+    [ledgerly] = all_of(loaded, Client, Client.client_id == "ledgerly-demo")
+    assert ledgerly.redirect_uris == ["http://127.0.0.1:6001/callback"]
+    load(loaded)
+    refused = load(loaded, PARTNER_PORT="sixty")
+    assert refused.exit_code == 1 and "PARTNER_PORT" in refused.output
+
+
+def test_everyone_of_the_cast_has_their_second_factor_but_dana(loaded: Portal) -> None:
+    with loaded.app_context():
+        rows = db.session.execute(select(User.email, TotpFactor.secret).join(TotpFactor, TotpFactor.user_id == User.id)).all()
+    assert {row.email for row in rows} == {people.ALICE, people.BOB, people.CHARLIE, people.PRIYA}
+    assert {loaded.keyring.decrypt("totp", row.secret) for row in rows} == {b"JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"}
+
+
+def test_there_is_a_history_to_look_at_but_acme_begins_with_none(loaded: Portal) -> None:
+    now = db.utcnow()
+    codes = {business.id: business.code for business in all_of(loaded, Business)}
+    consents = all_of(loaded, Consent)
+    assert "ACME" not in {codes[consent.business_id] for consent in consents}
+    northside = [consent for consent in consents if codes[consent.business_id] == "NORTHSIDE"]
+    standing = [consent for consent in northside if consent.revoked_at is None]
+    assert any(timedelta(days=11) < consent.expires_at - now <= timedelta(days=12) for consent in standing)
+    assert all(consent.last_accessed_at and consent.granted_at < consent.last_accessed_at < now for consent in northside)
+    assert [consent.revoke_reason for consent in northside if consent.revoked_at is not None] == ["user"]
+
+
+def test_the_history_is_in_the_order_of_time(loaded: Portal) -> None:
+    events = [event for event in sorted(all_of(loaded, AuditEvent), key=lambda event: event.id) if event.consent_id]
+    assert [event.at for event in events] == sorted(event.at for event in events)
+    assert {event.kind for event in events} == {"consent.given", "consent.revoked"}
+
+
+def test_ids_of_the_demo_sort_before_those_made_now() -> None:
+    assert Chance().new_id() < db.new_id() and len(Chance().new_id()) == 26
+    assert Chance().new_id(db.utcnow() + timedelta(seconds=5)) > db.new_id()
+
+
+def test_the_code_is_the_one_an_authenticator_app_shows(empty: Portal) -> None:
+    result = FlaskCliRunner(empty).invoke(args=["demo", "code"])
+    totp = pyotp.TOTP(people.TOTP_SECRET)
+    assert result.exit_code == 0 and totp.verify(result.output[:6], valid_window=1)
