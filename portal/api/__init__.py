@@ -21,6 +21,7 @@ def init_app(app: Flask, csrf: CSRFProtect) -> None:
         return registry.answer(openapi.describe(settings))
 
     def never_kept(response: Response) -> Response:
+        """Answers and refusals alike: a cache must not keep what a token opened."""
         response.headers["Cache-Control"] = "no-store"
         return response
 

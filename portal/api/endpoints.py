@@ -12,8 +12,7 @@ from portal.api import directory
 from portal.api.parameters import CURSOR, LIMIT, STATUS, TAG, Q
 from portal.api.registry import Body, Call, endpoint
 from portal.errors import NotFound
-from portal.funds import fund as funds_fund
-from portal.funds import listing, members
+from portal.funds import fund, listing, members
 from portal.funds.listing import Filters
 
 OBJECT_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
@@ -30,16 +29,16 @@ def list_funds(call: Call) -> Body:
         cursor=call.given["cursor"],
         keyring=call.keyring,
     )
-    return {"data": _named(listing.SUMMARY_FIELDS, page.rows), "next_cursor": page.next_cursor}
+    return {"data": page.funds, "next_cursor": page.next_cursor}
 
 
 @endpoint("/funds/<fund_id>", scope="funds.basic", answer="Fund")
 def get_fund(call: Call, fund_id: str) -> Body:
     """Read one fund with its address."""
-    row = funds_fund.find(call.connection, call.business_id, _checked(fund_id))
-    if row is None:
+    found = fund.find(call.connection, call.business_id, _checked(fund_id))
+    if found is None:
         raise _no_fund()
-    return dict(zip(funds_fund.FIELDS, row, strict=True))
+    return found
 
 
 @endpoint("/funds/<fund_id>/members", scope="members.read", answer="Members")

@@ -104,7 +104,5 @@ def mount(blueprint: Blueprint) -> None:
 
 
 def answer(body: Body, status: int = 200) -> Response:
-    """The JSON answer; nothing of the API may be kept by a cache."""
-    response = Response(encode(body), status=status, mimetype="application/json")
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    """The JSON answer."""
+    return Response(encode(body), status=status, mimetype="application/json")

@@ -6,11 +6,12 @@ down the list a page is, and which neither skips nor repeats a fund when others 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select, tuple_
+from sqlalchemy import Connection, Row, Select, Text, bindparam, cast, func, or_, select, tuple_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -25,7 +26,21 @@ SMALLEST_PAGE, LARGEST_PAGE, PAGE = 1, 100, 20
 _fund = table_of(Fund)
 
 SUMMARY_FIELDS = ("id", "code", "name", "status", "tags", "latest_period_update", "legal_entity_type", "abn")
-SUMMARY_COLUMNS = tuple(_fund.c[name] for name in SUMMARY_FIELDS)
+SUMMARY_COLUMNS = tuple(cast(_fund.c.tags, Text).label("tags") if name == "tags" else _fund.c[name] for name in SUMMARY_FIELDS)
+"""`tags` comes as the text of its JSON: funds share a few sets of tags, so `summary` reads each only once."""
+
+
+@lru_cache(maxsize=1024)
+def tags_of(text: str) -> tuple[str, ...]:
+    """The tags in the text of their JSON array."""
+    return tuple(json.loads(text))
+
+
+def summary(row: Row[Any]) -> dict[str, Any]:
+    """A row of SUMMARY_COLUMNS by field."""
+    named = dict(zip(SUMMARY_FIELDS, row, strict=False))
+    named["tags"] = tags_of(named["tags"])
+    return named
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +54,9 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of SUMMARY_FIELDS, and the cursor of the next page or None after the last one."""
+    """Funds by field of SUMMARY_FIELDS, and the cursor of the next page or None after the last one."""
 
-    rows: list[Row[Any]]
+    funds: list[dict[str, Any]]
     next_cursor: str | None
 
 
@@ -105,11 +120,11 @@ def find_page(
     if cursor:
         values["after_name"], values["after_id"] = cursors.read(keyring, query, cursor)
     chosen = statement(status=bool(filters.status), tag=bool(filters.tag), q=bool(filters.q), after=bool(cursor))
-    rows = list(connection.execute(chosen, values).all())
-    if len(rows) <= limit:
-        return Page(rows, None)
-    last = rows[limit - 1]
-    return Page(rows[:limit], cursors.make(keyring, query, (last.name, last.id)))
+    funds = [summary(row) for row in connection.execute(chosen, values)]
+    if len(funds) <= limit:
+        return Page(funds, None)
+    last = funds[limit - 1]
+    return Page(funds[:limit], cursors.make(keyring, query, (last["name"], last["id"])))
 
 
 def _literally(text: str) -> str:
