@@ -45,9 +45,7 @@ LIST_USERS = (
         _membership.c.accepted_at,
         _consent.c.scope,
     )
-    .select_from(
-        _membership.join(_user, _user.c.id == _membership.c.user_id).outerjoin(_consent, STANDING_FOR_CLIENT)
-    )
+    .select_from(_membership.join(_user, _user.c.id == _membership.c.user_id).outerjoin(_consent, STANDING_FOR_CLIENT))
     .where(_membership.c.business_id == bindparam("business_id"), _membership.c.ended_at.is_(None))
     .order_by(_user.c.family_name, _user.c.given_name, _user.c.id)
 )

@@ -55,7 +55,7 @@ def get_business(call: Call) -> Body:
     """Read the business that this access is for."""
     row = directory.find_business(call.connection, call.business_id)
     if row is None:
-        raise NotFound()
+        raise NotFound
     return dict(zip(directory.BUSINESS_FIELDS, row, strict=True))
 
 
@@ -78,4 +78,6 @@ def _checked(object_id: str) -> str:
 
 
 def _no_fund() -> NotFound:
-    return NotFound("This business has no such fund. Take ids from the list of funds.", title="No such fund", detail="unknown fund")
+    return NotFound(
+        "This business has no such fund. Take ids from the list of funds.", title="No such fund", detail="unknown fund"
+    )

@@ -50,7 +50,9 @@ class InsufficientScope(Forbidden):
     title = "This access does not cover the call"
 
 
-def check(connection: Connection, request: Request, scopes: tuple[str, ...], *, settings: Settings, now: datetime) -> AccessLookup:
+def check(
+    connection: Connection, request: Request, scopes: tuple[str, ...], *, settings: Settings, now: datetime
+) -> AccessLookup:
     """What the token of this request opens, when it is live and opens one of `scopes`; one statement.
 
     Raises NoToken, MalformedToken, InvalidToken or InsufficientScope, each with its challenge.

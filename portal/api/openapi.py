@@ -19,7 +19,9 @@ CHALLENGE = {"WWW-Authenticate": {"description": "RFC 6750 §3 and RFC 9728 §5.
 RESPONSES: dict[str, dict[str, Any]] = {
     "BadRequest": {"description": "A parameter or the header cannot be used; the detail says which.", "content": PROBLEM},
     "Unauthorized": {
-        "description": "No token, or a dead one; then `reason` is one of " + ", ".join(f"`{word}`" for word in DEAD_REASONS) + ".",
+        "description": "No token, or a dead one; then `reason` is one of "
+        + ", ".join(f"`{word}`" for word in DEAD_REASONS)
+        + ".",
         "headers": CHALLENGE,
         "content": PROBLEM,
     },

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal import ROOT, create_app, db, schema
 from portal.config import Settings, SettingsError
 from portal.demo import commands, data, launch
-from portal.demo.launch import CannotStart, Server
+from portal.demo.launch import CannotStartError, Server
 from portal.demo.people import PASSWORD, PEOPLE, TOTP_SECRET
 
 INSTANCE = ROOT / "instance"
@@ -28,14 +28,14 @@ def main() -> int:
         port, partner_port = _ports()
         settings = _settings(port)
         click.echo(_prepare(settings, f"http://{launch.HOST}:{partner_port}"))
-        servers += _start(port, partner_port, settings)
+        servers += _start(port, partner_port)
         for server in servers:
             server.wait_until_ready()
         click.echo(_invitation(settings.issuer, partner_port))
         launch.wait_while_running(servers, lambda: click.echo(f"  Code right now       {commands.code()}"))
     except KeyboardInterrupt:
         click.echo("\nThe demo has ended. Its data is kept; `make demo RESET=1` starts over.")
-    except (CannotStart, SettingsError, click.ClickException) as error:
+    except (CannotStartError, SettingsError, click.ClickException) as error:
         click.echo(f"The demo does not run: {error}", err=True)
         return 1
     finally:
@@ -48,7 +48,7 @@ def _ports() -> tuple[int, int]:
     port = launch.port_of(os.environ, "PORT", 5000)
     partner_port = launch.port_of(os.environ, "PARTNER_PORT", commands.PARTNER_PORT)
     if port == partner_port:
-        raise CannotStart(f"PORT and PARTNER_PORT are both {port}. Choose two: make demo PORT=5000 PARTNER_PORT=5001")
+        raise CannotStartError(f"PORT and PARTNER_PORT are both {port}. Choose two: make demo PORT=5000 PARTNER_PORT=5001")
     return port, partner_port
 
 
@@ -72,7 +72,7 @@ def _prepare(settings: Settings, partner_origin: str) -> str:
             if schema.current(database.pages) != schema.head():
                 schema.upgrade(database.pages)
         except SQLAlchemyError as error:
-            raise CannotStart(f"The database {database.url!r} could not be prepared ({type(error).__name__}).") from None
+            raise CannotStartError(f"The database {database.url!r} could not be prepared ({type(error).__name__}).") from None
         try:
             return commands.load(settings, app.keyring, partner_origin=partner_origin)
         finally:
@@ -81,15 +81,15 @@ def _prepare(settings: Settings, partner_origin: str) -> str:
 
 
 def _forget(settings: Settings) -> None:
-    """Remove the demo's SQLite file, after a look inside: never one with other people's data. Raises CannotStart."""
+    """Remove the demo's SQLite file, after a look inside: never one with other people's data. Raises CannotStartError."""
     url = make_url(settings.database_url)
     if url.get_backend_name() != "sqlite" or not url.database:
-        raise CannotStart("RESET=1 removes only an SQLite file. Empty the database that DATABASE_URL names yourself.")
+        raise CannotStartError("RESET=1 removes only an SQLite file. Empty the database that DATABASE_URL names yourself.")
     path = Path(url.database)
     if not path.exists():
         return
     if _holds_other_data(settings):
-        raise CannotStart(f"{path} holds other people’s data, so RESET=1 leaves it alone. Nothing was changed.")
+        raise CannotStartError(f"{path} holds other people’s data, so RESET=1 leaves it alone. Nothing was changed.")
     for suffix in SQLITE_FILES:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
@@ -106,7 +106,7 @@ def _holds_other_data(settings: Settings) -> bool:
             db.current_database().dispose()
 
 
-def _start(port: int, partner_port: int, settings: Settings) -> list[Server]:
+def _start(port: int, partner_port: int) -> list[Server]:
     INSTANCE.mkdir(exist_ok=True)
     environ = {**os.environ, "PARTNER_PORT": str(partner_port)}
     partner_environ = {**environ, "PORT": str(partner_port)}

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.accounts.models import User
 from portal.audit import record
+from portal.audit.models import AuditEvent
 from portal.businesses import roles
 from portal.businesses.models import Business
 from portal.clients.models import Client
@@ -80,21 +81,20 @@ def add(
     """Add the consents, and to the audit record what each business's history page tells of them, in the order of time."""
     told: list[tuple[datetime, str, Consent, User]] = []
     for past in CONNECTIONS:
-        consent = _consent(past, users, businesses[past.business], clients[past.client], chance, now)
+        consent = _consent(past, users, businesses[past.business], clients[past.client], now=now)
+        consent.id = chance.new_id()
         session.add(consent)
         told.append((consent.granted_at, "consent.given", consent, users[past.person]))
         if consent.revoked_at is not None and past.ended_by is not None:
             told.append((consent.revoked_at, "consent.revoked", consent, users[past.ended_by]))
     for moment, kind, consent, user in sorted(told, key=lambda entry: entry[0]):
-        _tell(session, moment, kind, consent, user, clients[consent.client_id], chance)
+        event = _tell(session, kind, consent, user, clients[consent.client_id], now=moment)
+        event.id = chance.new_id(moment)
 
 
-def _consent(
-    past: Connection, users: Mapping[str, User], business: Business, client: Client, chance: Chance, now: datetime
-) -> Consent:
+def _consent(past: Connection, users: Mapping[str, User], business: Business, client: Client, *, now: datetime) -> Consent:
     granted_at = now - past.granted
     return Consent(
-        id=chance.new_id(),
         user_id=users[past.person].id,
         business_id=business.id,
         client_id=client.client_id,
@@ -111,13 +111,11 @@ def _consent(
     )
 
 
-def _tell(
-    session: Session, moment: datetime, kind: str, consent: Consent, user: User, client: Client, chance: Chance
-) -> None:
-    event = record.record(
+def _tell(session: Session, kind: str, consent: Consent, user: User, client: Client, *, now: datetime) -> AuditEvent:
+    return record.record(
         session,
         kind,
-        now=moment,
+        now=now,
         user_id=user.id,
         business_id=consent.business_id,
         client_id=client.client_id,
@@ -127,4 +125,3 @@ def _tell(
         scopes=consent.scopes,
         role=roles.title(consent.role),
     )
-    event.id = chance.new_id(moment)

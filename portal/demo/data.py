@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from argon2 import PasswordHasher
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from portal import crypto
-from argon2 import PasswordHasher
 from portal.accounts.models import TotpFactor, User
 from portal.businesses.models import Business, Membership
 from portal.clients.models import Client
@@ -33,7 +33,9 @@ def state(session: Session) -> str:
     cast = {person.email for person in PEOPLE}
     if cast <= set(session.scalars(select(User.email).where(User.email.in_(cast)))) and _has_client(session):
         return LOADED
-    holds_any = any(session.scalars(select(column).limit(1)).first() is not None for column in (User.id, Business.id, Client.client_id))
+    holds_any = any(
+        session.scalars(select(column).limit(1)).first() is not None for column in (User.id, Business.id, Client.client_id)
+    )
     return FOREIGN if holds_any else EMPTY
 
 
@@ -71,9 +73,7 @@ def point_partner(session: Session, *, partner_origin: str) -> None:
     session.execute(
         update(Client)
         .where(Client.client_id == partners.LEDGERLY)
-        .values(
-            redirect_uris=metadata["redirect_uris"], post_logout_redirect_uris=metadata["post_logout_redirect_uris"]
-        )
+        .values(redirect_uris=metadata["redirect_uris"], post_logout_redirect_uris=metadata["post_logout_redirect_uris"])
     )
 
 
@@ -107,9 +107,7 @@ def _business(company: Company, chance: Chance, now: datetime) -> Business:
     )
 
 
-def _memberships(
-    users: dict[str, User], businesses: dict[str, Business], chance: Chance, now: datetime
-) -> list[Membership]:
+def _memberships(users: dict[str, User], businesses: dict[str, Business], chance: Chance, now: datetime) -> list[Membership]:
     return [
         Membership(
             id=chance.new_id(),
@@ -130,7 +128,7 @@ def _clients(partner_origin: str, now: datetime) -> dict[str, Client]:
     return {
         metadata["client_id"]: Client(
             **{"post_logout_redirect_uris": [], **metadata},
-            secret_digest=digest if metadata["token_endpoint_auth_method"] == "client_secret_basic" else None,
+            secret_digest=digest if metadata["client_id"] == partners.LEDGERLY else None,
             created_at=now - SINCE,
         )
         for metadata in described

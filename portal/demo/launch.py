@@ -19,19 +19,21 @@ GRACE_SECONDS = 5
 LAST_LINES = 12
 
 
-class CannotStart(Exception):
+class CannotStartError(Exception):
     """Why the demo does not run, in one line that says what to do."""
 
 
 def port_of(environ: Mapping[str, str], variable: str, usual: int) -> int:
-    """The port that the environment asks for, free to use. Raises CannotStart."""
+    """The port that the environment asks for, free to use. Raises CannotStartError."""
     text = environ.get(variable) or str(usual)
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
-        raise CannotStart(f"{variable} must be a port number from 1 to 65535, not {text!r}.")
+        raise CannotStartError(f"{variable} must be a port number from 1 to 65535, not {text!r}.")
     port = int(text)
     if not _is_free(port):
         other = port + 10 if port < 65525 else port - 10
-        raise CannotStart(f"Port {port} is in use. End the program that uses it, or choose another: make demo {variable}={other}")
+        raise CannotStartError(
+            f"Port {port} is in use. End the program that uses it, or choose another: make demo {variable}={other}"
+        )
     return port
 
 
@@ -68,15 +70,15 @@ class Server:
         return cls(name, port, path, log, process)
 
     def wait_until_ready(self) -> None:
-        """Return when it answers 200. Raises CannotStart when it ends or takes too long, with its last words."""
+        """Return when it answers 200. Raises CannotStartError when it ends or takes too long, with its last words."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             if self.has_ended():
-                raise CannotStart(f"The {self.name} ended at once. Its last lines, from {self.log}:\n{self._last_lines()}")
+                raise CannotStartError(f"The {self.name} ended at once. Its last lines, from {self.log}:\n{self._last_lines()}")
             if self._answers():
                 return
             time.sleep(0.05)
-        raise CannotStart(f"The {self.name} did not answer within {PATIENCE_SECONDS} seconds; see {self.log}.")
+        raise CannotStartError(f"The {self.name} did not answer within {PATIENCE_SECONDS} seconds; see {self.log}.")
 
     def has_ended(self) -> bool:
         return self.process.poll() is not None
@@ -117,12 +119,12 @@ def partner_command(root: Path) -> list[str]:
 
 
 def wait_while_running(servers: Sequence[Server], on_enter: Callable[[], None]) -> None:
-    """Return never; KeyboardInterrupt passes through. Raises CannotStart when one of the servers ends by itself."""
+    """Return never; KeyboardInterrupt passes through. Raises CannotStartError when one of the servers ends by itself."""
     listening = sys.stdin is not None and sys.stdin.isatty()
     while True:
         for server in servers:
             if server.has_ended():
-                raise CannotStart(f"The {server.name} has ended; see {server.log}.")
+                raise CannotStartError(f"The {server.name} has ended; see {server.log}.")
         if not listening:
             time.sleep(0.3)
         elif select.select([sys.stdin], [], [], 0.3)[0]:

@@ -1,23 +1,28 @@
 """Words that the made-up names and addresses are put together from. Localities and their postcodes are real; people and funds are not."""
 
 GIVEN_NAMES = (
-    "Amelia Angus Aisha Anh Beatrice Callum Chloe Daniel Deepa Edward Eloise Ethan Fatima Fergus Freya Georgia Giovanni "
-    "Grace Hamish Harriet Helen Hugo Imogen Isaac Jarrah Jasmine Jia Joanna Karim Kirra Lachlan Leila Liam Linh Lucinda "
-    "Malcolm Marcus Matilda Mei Nathan Niamh Noah Olivia Oscar Patrick Petra Quentin Rachel Rohan Ruby Samuel Sanjay "
-    "Sienna Sofia Stefan Tahlia Theo Thomas Uma Vikram Vivian William Xavier Yasmin Zara Zoe"
-).split()
+    "Amelia", "Angus", "Aisha", "Anh", "Beatrice", "Callum", "Chloe", "Daniel", "Deepa", "Edward", "Eloise", "Ethan", "Fatima",
+    "Fergus", "Freya", "Georgia", "Giovanni", "Grace", "Hamish", "Harriet", "Helen", "Hugo", "Imogen", "Isaac", "Jarrah",
+    "Jasmine", "Jia", "Joanna", "Karim", "Kirra", "Lachlan", "Leila", "Liam", "Linh", "Lucinda", "Malcolm", "Marcus", "Matilda",
+    "Mei", "Nathan", "Niamh", "Noah", "Olivia", "Oscar", "Patrick", "Petra", "Quentin", "Rachel", "Rohan", "Ruby", "Samuel",
+    "Sanjay", "Sienna", "Sofia", "Stefan", "Tahlia", "Theo", "Thomas", "Uma", "Vikram", "Vivian", "William", "Xavier", "Yasmin",
+    "Zara", "Zoe",
+)  # fmt: skip
 
 SURNAMES = (
-    "Abbott Achterberg Aldridge Anand Armitage Atkinson Barlow Bellamy Bhatt Blackwood Bosworth Brennan Bui Callaghan Camilleri "
-    "Carmody Castellano Chalmers Chandra Chen Cosgrove Dalgleish D’Angelo Delaney Dimitriou Donnelly Drummond Eastwood Ellison "
-    "Fairweather Farrugia Ferraro Fitzgerald Fraser Galbraith Gallo Georgiou Gillespie Goldsworthy Grainger Gupta Haddad Halloran "
-    "Hargreaves Hartigan Healy Henshaw Hoang Holloway Huynh Iyer Jankovic Jardine Kapoor Karras Kavanagh Keane Kelleher Kowalski "
-    "Lachapelle Lambert Langford Lindqvist Lombardi Lyons Macarthur MacLeod Mahoney Marchetti McAllister McKenna Mehta Mitchell "
-    "Moretti Morrissey Nakamura Newbold Ngata Nguyen Nolan O’Brien O’Connor Okafor Papadopoulos Parekh Pascoe Pham Pickering "
-    "Prendergast Quach Quigley Radcliffe Ramsay Rasmussen Reilly Romano Rosenberg Rossi Saunders Schneider Selwyn Shanahan Sharma "
-    "Sinclair Stavros Stirling Sutherland Tanaka Tran Tremaine Truscott Vaughan Venkatesan Vella Walcott Wallington Wentworth "
-    "Whitfield Winterbourne Wong Yeo Yildiz Zammit Zhang"
-).split()
+    "Abbott", "Achterberg", "Aldridge", "Anand", "Armitage", "Atkinson", "Barlow", "Bellamy", "Bhatt", "Blackwood", "Bosworth",
+    "Brennan", "Bui", "Callaghan", "Camilleri", "Carmody", "Castellano", "Chalmers", "Chandra", "Chen", "Cosgrove", "Dalgleish",
+    "D’Angelo", "Delaney", "Dimitriou", "Donnelly", "Drummond", "Eastwood", "Ellison", "Fairweather", "Farrugia", "Ferraro",
+    "Fitzgerald", "Fraser", "Galbraith", "Gallo", "Georgiou", "Gillespie", "Goldsworthy", "Grainger", "Gupta", "Haddad",
+    "Halloran", "Hargreaves", "Hartigan", "Healy", "Henshaw", "Hoang", "Holloway", "Huynh", "Iyer", "Jankovic", "Jardine",
+    "Kapoor", "Karras", "Kavanagh", "Keane", "Kelleher", "Kowalski", "Lachapelle", "Lambert", "Langford", "Lindqvist",
+    "Lombardi", "Lyons", "Macarthur", "MacLeod", "Mahoney", "Marchetti", "McAllister", "McKenna", "Mehta", "Mitchell",
+    "Moretti", "Morrissey", "Nakamura", "Newbold", "Ngata", "Nguyen", "Nolan", "O’Brien", "O’Connor", "Okafor", "Papadopoulos",
+    "Parekh", "Pascoe", "Pham", "Pickering", "Prendergast", "Quach", "Quigley", "Radcliffe", "Ramsay", "Rasmussen", "Reilly",
+    "Romano", "Rosenberg", "Rossi", "Saunders", "Schneider", "Selwyn", "Shanahan", "Sharma", "Sinclair", "Stavros", "Stirling",
+    "Sutherland", "Tanaka", "Tran", "Tremaine", "Truscott", "Vaughan", "Venkatesan", "Vella", "Walcott", "Wallington",
+    "Wentworth", "Whitfield", "Winterbourne", "Wong", "Yeo", "Yildiz", "Zammit", "Zhang",
+)  # fmt: skip
 
 STREETS = (
     "Acacia Avenue", "Banksia Street", "Beach Road", "Bourke Street", "Bridge Road", "Canterbury Road", "Church Street",
@@ -43,10 +48,10 @@ FUND_FORMS = (
 )  # fmt: skip
 
 PLACES = (
-    "Bluegum Boronia Bottlebrush Brolga Cassowary Coolabah Currawong Eucalypt Galah Gumnut Ironbark Kestrel Kookaburra Lorikeet "
-    "Lyrebird Mallee Melaleuca Mulga Paperbark Pelican Redgum Rosella Sandgate Saltbush Spinifex Stringybark Tallowwood Waratah "
-    "Wedgetail Yarra"
-).split()
+    "Bluegum", "Boronia", "Bottlebrush", "Brolga", "Cassowary", "Coolabah", "Currawong", "Eucalypt", "Galah", "Gumnut",
+    "Ironbark", "Kestrel", "Kookaburra", "Lorikeet", "Lyrebird", "Mallee", "Melaleuca", "Mulga", "Paperbark", "Pelican",
+    "Redgum", "Rosella", "Sandgate", "Saltbush", "Spinifex", "Stringybark", "Tallowwood", "Waratah", "Wedgetail", "Yarra",
+)  # fmt: skip
 
 LEGAL_ENTITY_TYPES = (
     "Self-managed superannuation fund, corporate trustee",

@@ -7,11 +7,12 @@ down the list a page is, and which neither skips nor repeats a fund when others 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Text, bindparam, cast, func, or_, select, tuple_
+from sqlalchemy import Connection, Select, Text, bindparam, cast, func, or_, select, tuple_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -36,7 +37,7 @@ def tags_of(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
 
 
-def summary(row: Row[Any]) -> dict[str, Any]:
+def summary(row: Sequence[Any]) -> dict[str, Any]:
     """A row of SUMMARY_COLUMNS by field."""
     named = dict(zip(SUMMARY_FIELDS, row, strict=False))
     named["tags"] = tags_of(named["tags"])

@@ -31,7 +31,9 @@ def portal_on(kind: str, directory: Path) -> Iterator[Portal]:
             connection.execute(text(f"create database {name}"))
         engine.dispose()
         url = admin.set(database=name).render_as_string(hide_password=False)
-    app = create_app(Settings(mode="test", secret_key="k" * 16 + "test-secret-key-0123456789", database_url=url, log_level="ERROR"))
+    app = create_app(
+        Settings(mode="test", secret_key="k" * 16 + "test-secret-key-0123456789", database_url=url, log_level="ERROR")
+    )
     yield app
     with app.app_context():
         db.current_database().dispose()

@@ -10,7 +10,16 @@ import pytest
 from portal import db
 from tests.api.world import ABN, ADDRESS, World
 
-NAMES = ["Acacia Super Fund", "Banksia Super Fund", "banksia Fund", "Élan Fund", "O’Brien Fund", "Same Name", "Same Name", "Zammit Fund"]
+NAMES = [
+    "Acacia Super Fund",
+    "Banksia Super Fund",
+    "banksia Fund",
+    "Élan Fund",
+    "O’Brien Fund",
+    "Same Name",
+    "Same Name",
+    "Zammit Fund",
+]
 
 
 def pages(world: World, token: str, query: str) -> list[list[dict]]:
@@ -31,7 +40,8 @@ def names(answer) -> list[str]:
 def test_a_fund_in_the_list_has_its_summary_and_no_more(world: World) -> None:
     [fund_id] = world.add_funds("Bluegum Super Fund", tags=["audit due", "pension"])
     answer = world.call("/funds", world.grant("funds.summary").token)
-    assert answer.content_type == "application/json" and answer.headers["Cache-Control"] == "no-store"
+    assert answer.content_type == "application/json"
+    assert answer.headers["Cache-Control"] == "no-store"
     assert answer.json == {
         "data": [
             {
@@ -60,7 +70,8 @@ def test_pages_hold_each_fund_once_in_the_order_of_one_long_page(world: World, l
     assert {fund["id"] for fund in whole} == set(ids)
     found = pages(world, token, f"limit={limit}")
     assert [fund for page in found for fund in page] == whole
-    assert all(len(page) == limit for page in found[:-1]) and 1 <= len(found[-1]) <= limit
+    assert all(len(page) == limit for page in found[:-1])
+    assert 1 <= len(found[-1]) <= limit
 
 
 def test_a_page_holds_twenty_when_nothing_is_said(world: World) -> None:
@@ -122,8 +133,10 @@ def test_pages_keep_their_filters(world: World) -> None:
 )  # fmt: skip
 def test_a_value_that_cannot_be_used_is_named(world: World, query: str, parameter: str) -> None:
     answer = world.call(f"/funds?{query}", world.grant("funds.summary").token)
-    assert answer.status_code == 400 and answer.content_type == "application/problem+json"
-    assert answer.json["parameter"] == parameter and f"`{parameter}`" in answer.json["detail"]
+    assert answer.status_code == 400
+    assert answer.content_type == "application/problem+json"
+    assert answer.json["parameter"] == parameter
+    assert f"`{parameter}`" in answer.json["detail"]
 
 
 def test_what_is_no_parameter_is_ignored_and_never_chooses_the_business(world: World) -> None:
@@ -137,7 +150,20 @@ def test_what_is_no_parameter_is_ignored_and_never_chooses_the_business(world: W
 def _cursors(real: str) -> list[str]:
     raw = base64.urlsafe_b64decode(real + "=" * (-len(real) % 4))
     unsealed = base64.urlsafe_b64encode(json.dumps(["A", "x"]).encode()).decode().rstrip("=")
-    wrong = [real[:-1], real + "A", real + "=", real[1:], real.swapcase(), "x", "é", "{}", "bnVsbA", unsealed, real + "%00", "a b"]
+    wrong = [
+        real[:-1],
+        real + "A",
+        real + "=",
+        real[1:],
+        real.swapcase(),
+        "x",
+        "é",
+        "{}",
+        "bnVsbA",
+        unsealed,
+        real + "%00",
+        "a b",
+    ]
     for place in range(0, len(raw), 5):
         changed = bytes([*raw[:place], raw[place] ^ 1, *raw[place + 1 :]])
         wrong.append(base64.urlsafe_b64encode(changed).decode().rstrip("="))
@@ -175,7 +201,9 @@ def test_one_fund_has_its_address(world: World) -> None:
 def test_members_of_a_fund_are_listed_by_name_with_exact_balances(world: World) -> None:
     [fund_id, other] = world.add_funds("Bluegum Super Fund", "Other Fund")
     second = world.add_member(fund_id, "Zoe", "0.10")
-    first = world.add_member(fund_id, "Amelia", "12345678901234.56" if world.app.settings.database_url.startswith("post") else "1.00")
+    first = world.add_member(
+        fund_id, "Amelia", "12345678901234.56" if world.app.settings.database_url.startswith("post") else "1.00"
+    )
     world.add_member(other, "Elsewhere")
     answer = world.call(f"/funds/{fund_id}/members", world.grant("members.read").token)
     assert [member["id"] for member in answer.json["data"]] == [first, second]

@@ -34,7 +34,8 @@ def test_without_a_token_the_challenge_says_where_to_go_and_names_no_error(world
     assert answer.headers["WWW-Authenticate"] == f"Bearer {metadata(world)}"
     assert answer.content_type == "application/problem+json"
     assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.json["status"] == 401 and "error" not in answer.json
+    assert answer.json["status"] == 401
+    assert "error" not in answer.json
 
 
 @pytest.mark.parametrize("header", ["Basic bGVkZ2VybHk6c2VjcmV0", "Digest x", "token", ""])
@@ -44,7 +45,9 @@ def test_another_scheme_is_no_token(world: World, header: str) -> None:
     assert answer.headers["WWW-Authenticate"] == f"Bearer {metadata(world)}"
 
 
-@pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer a b", "Bearer \u00e9", 'Bearer "x"', "Bearer a,Bearer b", "Bearer=a"])
+@pytest.mark.parametrize(
+    "header", ["Bearer", "Bearer ", "Bearer a b", "Bearer \u00e9", 'Bearer "x"', "Bearer a,Bearer b", "Bearer=a"]
+)
 def test_a_malformed_header_is_told_so(world: World, header: str) -> None:
     answer = world.call("/funds", headers={"Authorization": header.encode().decode("latin-1")})
     assert answer.status_code == 400
@@ -70,7 +73,8 @@ def test_a_token_in_the_query_is_never_read(world: World) -> None:
     assert world.call(f"/funds?access_token={token}").status_code == 401
     answer = world.call(f"/funds?access_token={token}", token)
     assert answer.status_code == 400
-    assert token not in answer.text and token not in str(answer.headers)
+    assert token not in answer.text
+    assert token not in str(answer.headers)
 
 
 def test_a_token_in_the_body_is_never_read(world: World) -> None:
@@ -78,7 +82,9 @@ def test_a_token_in_the_body_is_never_read(world: World) -> None:
     assert world.call("/funds", data={"access_token": token}).status_code == 401
 
 
-@pytest.mark.parametrize("token", ["abc", crypto.new_secret(crypto.ACCESS_TOKEN), crypto.new_secret(crypto.REFRESH_TOKEN), "a" * 5000])
+@pytest.mark.parametrize(
+    "token", ["abc", crypto.new_secret(crypto.ACCESS_TOKEN), crypto.new_secret(crypto.REFRESH_TOKEN), "a" * 5000]
+)
 def test_an_unknown_token_is_invalid(world: World, token: str) -> None:
     answer = world.call("/funds", token)
     assert answer.status_code == 401
@@ -144,7 +150,8 @@ def test_a_dead_token_says_why_in_a_word(world: World, end, reason: str) -> None
     assert answer.headers["WWW-Authenticate"] == (
         f'Bearer error="invalid_token", error_description="{reason}", {metadata(world)}'
     )
-    assert answer.json["reason"] == reason and answer.json["detail"] == WHAT_TO_DO[reason]
+    assert answer.json["reason"] == reason
+    assert answer.json["detail"] == WHAT_TO_DO[reason]
 
 
 def test_each_word_has_its_sentence() -> None:
@@ -168,10 +175,12 @@ def test_a_call_opens_to_its_scope_and_to_what_contains_it(world: World, line: E
     else:
         needed = " ".join(line.scopes)
         assert answer.status_code == 403
-        assert f'error="insufficient_scope", error_description="The token does not open this.", scope="{needed}"' in (
-            answer.headers["WWW-Authenticate"]
+        assert (
+            f'error="insufficient_scope", error_description="The token does not open this.", scope="{needed}"'
+            in (answer.headers["WWW-Authenticate"])
         )
-        assert answer.json["scope"] == needed and answer.json["scope_of_token"] == scope
+        assert answer.json["scope"] == needed
+        assert answer.json["scope_of_token"] == scope
 
 
 @pytest.mark.parametrize("line", TABLE, ids=lambda line: line.name)
@@ -212,32 +221,39 @@ def test_a_call_is_written_down_once() -> None:
 
 def test_the_api_knows_no_cookie(world: World) -> None:
     answer = world.call("/funds", world.grant("funds.summary").token)
-    assert "Set-Cookie" not in answer.headers and "Vary" not in answer.headers
+    assert "Set-Cookie" not in answer.headers
+    assert "Vary" not in answer.headers
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_calls_that_read_refuse_to_write(world: World, method: str) -> None:
     answer = world.call("/funds", world.grant("funds.write").token, method=method)
-    assert answer.status_code == 405 and answer.content_type == "application/problem+json"
+    assert answer.status_code == 405
+    assert answer.content_type == "application/problem+json"
     assert "GET" in answer.headers["Allow"]
 
 
 def test_head_answers_as_get_without_the_body(world: World) -> None:
     token = world.grant("funds.summary").token
     full, head = world.call("/funds", token), world.call("/funds", token, method="HEAD")
-    assert head.status_code == 200 and head.data == b"" and head.content_length == full.content_length
+    assert head.status_code == 200
+    assert head.data == b""
+    assert head.content_length == full.content_length
     assert world.call("/funds", method="HEAD").status_code == 401
 
 
 def test_options_tells_the_methods_and_nothing_else(world: World) -> None:
     answer = world.call("/funds", method="OPTIONS")
-    assert answer.status_code == 200 and answer.data == b"" and "GET" in answer.headers["Allow"]
+    assert answer.status_code == 200
+    assert answer.data == b""
+    assert "GET" in answer.headers["Allow"]
     assert answer.headers["Cache-Control"] == "no-store"
 
 
 def test_an_unknown_call_is_a_problem(world: World) -> None:
     answer = world.call("/founds", world.grant("funds.summary").token)
-    assert answer.status_code == 404 and answer.content_type == "application/problem+json"
+    assert answer.status_code == 404
+    assert answer.content_type == "application/problem+json"
 
 
 def test_last_accessed_moves_at_the_first_call_and_then_once_a_minute(world: World) -> None:

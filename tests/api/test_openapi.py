@@ -14,7 +14,8 @@ from tests.api.world import World
 @pytest.fixture
 def document(world: World) -> dict[str, Any]:
     answer = world.call("/openapi.json")
-    assert answer.status_code == 200 and answer.headers["Cache-Control"] == "no-store"
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-store"
     return answer.json
 
 
@@ -55,12 +56,14 @@ def test_it_describes_exactly_the_table_of_calls(document: dict[str, Any]) -> No
 
 
 def test_its_shape_is_openapi_3_1(document: dict[str, Any], world: World) -> None:
-    assert document["openapi"] == "3.1.0" and {"title", "version"} <= set(document["info"])
+    assert document["openapi"] == "3.1.0"
+    assert {"title", "version"} <= set(document["info"])
     assert document["servers"] == [{"url": f"{world.app.settings.issuer}/api/v1"}]
     for path, _method, operation in operations(document):
         in_path = {item["name"] for item in operation["parameters"] if item["in"] == "path" and item["required"]}
         assert in_path == set(re.findall(r"{(\w+)}", path))
-        assert operation["summary"].endswith(".") and set(operation["responses"]) >= {"200", "400", "401", "403"}
+        assert operation["summary"].endswith(".")
+        assert set(operation["responses"]) >= {"200", "400", "401", "403"}
         assert ("404" in operation["responses"]) == bool(in_path)
 
 

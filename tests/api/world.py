@@ -24,7 +24,13 @@ from portal.funds.models import Fund, Member
 from portal.oauth.models import AccessToken, Authorization
 
 ABN = "51824753556"
-ADDRESS = {"street_address": "1 Wattle Grove", "locality": "Orange", "region": "NSW", "postal_code": "2800", "country": "Australia"}
+ADDRESS = {
+    "street_address": "1 Wattle Grove",
+    "locality": "Orange",
+    "region": "NSW",
+    "postal_code": "2800",
+    "country": "Australia",
+}
 NEVER = object()
 
 
@@ -65,7 +71,9 @@ class World:
             session.add(business)
         return business.id
 
-    def add_user(self, role: str = "access_controller", *, accepted: bool = True, business_id: str | None = None, **names: Any) -> str:
+    def add_user(
+        self, role: str = "access_controller", *, accepted: bool = True, business_id: str | None = None, **names: Any
+    ) -> str:
         now = db.utcnow()
         user_id = db.new_id()
         named = {"given_name": "Alice", "family_name": "Hartigan", "email": f"{user_id}@acme.example", **names}
@@ -170,12 +178,12 @@ class World:
             assert consent is not None
             return consent.last_accessed_at
 
-    def call(self, path: str, token: str | None = None, *, method: str = "GET", headers: Any = None, **options: Any) -> TestResponse:
+    def call(
+        self, path: str, token: str | None = None, *, method: str = "GET", headers: Any = None, **options: Any
+    ) -> TestResponse:
         """One call of the partner, without cookies."""
         sent = dict(headers or {})
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         partner = self.app.test_client(use_cookies=False)
-        return partner.open(
-            f"/api/v1{path}", method=method, headers=sent, base_url=self.app.settings.issuer, **options
-        )
+        return partner.open(f"/api/v1{path}", method=method, headers=sent, base_url=self.app.settings.issuer, **options)

@@ -21,7 +21,8 @@ def test_the_rule_accepts_the_numbers_of_real_businesses() -> None:
 def test_made_up_business_numbers_are_valid_and_different() -> None:
     chance = Chance()
     made = [chance.abn() for _ in range(2000)]
-    assert all(map(is_valid_abn, made)) and len(set(made)) == 2000
+    assert all(map(is_valid_abn, made))
+    assert len(set(made)) == 2000
 
 
 @pytest.mark.parametrize(("nine", "whole"), [("824753556", "51824753556"), ("004085616", "53004085616")])
@@ -38,7 +39,8 @@ def test_the_same_seed_makes_the_same_things() -> None:
 def test_priya_is_in_twelve_businesses_with_each_peculiarity() -> None:
     hers = [(company, place) for company in people.COMPANIES for place in company.people if place.email == people.PRIYA]
     names = [company.name for company, _place in hers]
-    assert len(hers) == 12 and {place.role for _company, place in hers} == {"fund_administrator"}
+    assert len(hers) == 12
+    assert {place.role for _company, place in hers} == {"fund_administrator"}
     assert len(set(names)) == 11
     assert [company.code for company, place in hers if not place.accepted] == ["FERNHILL"]
     assert [company.code for company, _place in hers if company.connect_policy == "access_controllers"] == ["LOCKYER"]

@@ -53,7 +53,8 @@ def test_loading_says_what_it_did(empty: Portal) -> None:
 def test_loading_twice_changes_nothing(loaded: Portal) -> None:
     before = counts(loaded)
     result = load(loaded)
-    assert result.exit_code == 0 and result.output == "The demo data is there already.\n"
+    assert result.exit_code == 0
+    assert result.output == "The demo data is there already.\n"
     assert counts(loaded) == before
 
 
@@ -69,7 +70,8 @@ def test_a_database_with_other_peoples_data_is_left_alone(empty: Portal) -> None
     before = counts(empty)
     result = load(empty)
     assert result.exit_code == 1
-    assert len(result.output.splitlines()) == 1 and "other people’s data" in result.output
+    assert len(result.output.splitlines()) == 1
+    assert "other people’s data" in result.output
     assert counts(empty) == before
 
 
@@ -77,19 +79,24 @@ def test_a_production_portal_that_others_can_reach_is_refused(empty: Portal) -> 
     settings = replace(empty.settings, mode="production", issuer="https://portal.example", secret_key=crypto.new_secret())
     public = create_app(settings)
     result = load(public)
-    assert result.exit_code == 1 and "passwords are public" in result.output and len(result.output.splitlines()) == 1
+    assert result.exit_code == 1
+    assert "passwords are public" in result.output
+    assert len(result.output.splitlines()) == 1
     assert counts(empty)["User"] == 0
 
 
 def test_a_database_without_tables_is_told_what_to_do(bare: Portal) -> None:
     result = load(bare)
-    assert result.exit_code == 1 and "flask db upgrade" in result.output and len(result.output.splitlines()) == 1
+    assert result.exit_code == 1
+    assert "flask db upgrade" in result.output
+    assert len(result.output.splitlines()) == 1
 
 
 def test_funds_are_many_and_look_real(loaded: Portal) -> None:
     funds, businesses = all_of(loaded, Fund), all_of(loaded, Business)
     by_business = {business.code: [fund for fund in funds if fund.business_id == business.id] for business in businesses}
-    assert len(by_business["ACME"]) == 40 and len(by_business["NORTHSIDE"]) == 320
+    assert len(by_business["ACME"]) == 40
+    assert len(by_business["NORTHSIDE"]) == 320
     assert all(business.fund_count == len(by_business[business.code]) for business in businesses)
     assert all(is_valid_abn(row.abn) for row in [*funds, *businesses])
     assert len({row.abn for row in [*funds, *businesses]}) == len(funds) + len(businesses)
@@ -99,7 +106,8 @@ def test_funds_are_many_and_look_real(loaded: Portal) -> None:
     today = db.utcnow().date()
     assert all(fund.latest_period_update is None or fund.latest_period_update < today for fund in funds)
     for member in all_of(loaded, Member):
-        assert member.date_of_birth < member.joined_on < today and member.balance > 0
+        assert member.date_of_birth < member.joined_on < today
+        assert member.balance > 0
 
 
 def test_the_clients_are_as_announced(loaded: Portal) -> None:
@@ -108,13 +116,16 @@ def test_the_clients_are_as_announced(loaded: Portal) -> None:
     assert ledgerly.token_endpoint_auth_method == "client_secret_basic"
     assert ledgerly.secret_digest == crypto.digest("ledgerly-demo-secret-for-local-use-only")
     assert ledgerly.redirect_uris == ["http://127.0.0.1:5001/callback"]
-    assert ledgerly.scopes == list(CATALOGUE) and ledgerly.required_scopes == ["openid", "funds.summary"]
-    assert pocketfolio.is_public and pocketfolio.application_type == "native"
+    assert ledgerly.scopes == list(CATALOGUE)
+    assert ledgerly.required_scopes == ["openid", "funds.summary"]
+    assert pocketfolio.is_public
+    assert pocketfolio.application_type == "native"
     assert pocketfolio.redirect_uris == ["http://127.0.0.1/callback"]
     assert not {"funds.write", "funds.create"} & set(pocketfolio.scopes)
     for client in clients.values():
         assert set(client.required_scopes) <= set(client.scopes) == set(client.scope_reasons)
-        assert client.logo and Path(str(loaded.static_folder), client.logo).is_file()
+        assert client.logo
+        assert Path(str(loaded.static_folder), client.logo).is_file()
 
 
 def test_the_sample_partner_may_move_to_another_port(loaded: Portal) -> None:
@@ -123,7 +134,8 @@ def test_the_sample_partner_may_move_to_another_port(loaded: Portal) -> None:
     assert ledgerly.redirect_uris == ["http://127.0.0.1:6001/callback"]
     load(loaded)
     refused = load(loaded, PARTNER_PORT="sixty")
-    assert refused.exit_code == 1 and "PARTNER_PORT" in refused.output
+    assert refused.exit_code == 1
+    assert "PARTNER_PORT" in refused.output
 
 
 def test_everyone_of_the_cast_has_their_second_factor_but_dana(loaded: Portal) -> None:
@@ -152,11 +164,13 @@ def test_the_history_is_in_the_order_of_time(loaded: Portal) -> None:
 
 
 def test_ids_of_the_demo_sort_before_those_made_now() -> None:
-    assert Chance().new_id() < db.new_id() and len(Chance().new_id()) == 26
+    assert Chance().new_id() < db.new_id()
+    assert len(Chance().new_id()) == 26
     assert Chance().new_id(db.utcnow() + timedelta(seconds=5)) > db.new_id()
 
 
 def test_the_code_is_the_one_an_authenticator_app_shows(empty: Portal) -> None:
     result = FlaskCliRunner(empty).invoke(args=["demo", "code"])
     totp = pyotp.TOTP(people.TOTP_SECRET)
-    assert result.exit_code == 0 and totp.verify(result.output[:6], valid_window=1)
+    assert result.exit_code == 0
+    assert totp.verify(result.output[:6], valid_window=1)
