@@ -1,0 +1,197 @@
+"""What every test can ask for: an application on a database of its own, a cast, browsers, and a real server.
+
+A test that asks for the database, directly or not, runs twice: on SQLite and on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from playwright.sync_api import Browser, Page, sync_playwright
+from sqlalchemy.orm import Session
+
+from portal import Portal, create_app, db, schema
+from portal.config import Settings
+from tests.support import cast as the_cast
+from tests.support import chromium as browsers
+from tests.support import databases, network, server
+from tests.support.clock import Clock
+from tests.support.databases import Postgresql, Sqlite
+from tests.support.server import LiveServer
+from tests.support.signin import Cast
+
+SECRET_KEY = "only-tests-know-this-key-0123456789-abcdefghijklmnopqrstuvwxyz"
+Databases = Callable[[str], Sqlite | Postgresql]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=databases.KINDS, help="run on this database only; both when not given")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    network.forbid()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database_kind" in metafunc.fixturenames:
+        only = metafunc.config.getoption("--database")
+        metafunc.parametrize("database_kind", [only] if only else databases.KINDS, scope="session")
+
+
+# the database
+
+
+@pytest.fixture(scope="session")
+def _databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """The databases of this worker by kind, started when first asked for."""
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    base = tmp_path_factory.getbasetemp()
+    started: dict[str, Sqlite | Postgresql] = {}
+
+    def of(kind: str) -> Sqlite | Postgresql:
+        if kind not in started:
+            postgresql = (base.parent, os.getppid()) if is_worker else (base, os.getpid())
+            started[kind] = Sqlite() if kind == "sqlite" else Postgresql(*postgresql)
+        return started[kind]
+
+    yield of
+    for one in started.values():
+        one.close()
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, database_kind: str, _databases: Databases) -> Iterator[str]:
+    """A migrated database that only this test sees; the cast is in it when the test asks for `cast`."""
+    template, fill = ("cast", _fill_with_cast) if "cast" in request.fixturenames else ("migrated", _migrate)
+    with _databases(database_kind).copy(template, fill) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(database_kind: str, _databases: Databases) -> Iterator[str]:
+    """A database without a table."""
+    with _databases(database_kind).empty() as url:
+        yield url
+
+
+def _settings(url: str, **changes: Any) -> Settings:
+    return replace(Settings(mode="test", database_url=url, secret_key=SECRET_KEY, database_pool_size=4), **changes)
+
+
+@contextmanager
+def _application(settings: Settings) -> Iterator[Portal]:
+    app = create_app(settings)
+    yield app
+    app.extensions["portal-database"].dispose()
+
+
+def _migrate(url: str) -> None:
+    with _application(_settings(url)) as app:
+        schema.upgrade(app.extensions["portal-database"].pages)
+
+
+def _fill_with_cast(url: str) -> None:
+    _migrate(url)
+    with _application(_settings(url)) as app, app.app_context(), db.transaction() as session:
+        the_cast.seed(session, app.keyring)
+
+
+# the application
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> Settings:
+    """The settings of `app` and `live_server`; `@pytest.mark.settings(mfa="optional")` changes some."""
+    marker = request.node.get_closest_marker("settings")
+    return _settings(database_url, mail_url=f"file:{tmp_path / 'mail'}", **(marker.kwargs if marker else {}))
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Portal]:
+    with _application(settings) as app:
+        yield app
+
+
+@pytest.fixture
+def browser(app: Portal) -> FlaskClient:
+    """A browser that nobody has signed in to; `app.test_client()` is another."""
+    return app.test_client()
+
+
+@pytest.fixture
+def transaction(app: Portal) -> Callable[[], AbstractContextManager[Session]]:
+    """`with transaction() as session:` looks into the database or arranges it, and commits at the end."""
+
+    @contextmanager
+    def open_one() -> Iterator[Session]:
+        with app.app_context(), db.transaction() as session:
+            yield session
+
+    return open_one
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Time that can be moved: `clock.advance(minutes=31)`."""
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+def cast(app: Portal, clock: Clock) -> Cast:
+    """Alice, Bob, Charlie, Priya, Dana, their businesses, Ledgerly and Pocketfolio, and what they do."""
+    return Cast(app, clock)
+
+
+@pytest.fixture(autouse=True)
+def _push_request_context() -> None:
+    """Not pytest-flask's: with a request context around the test, all its requests would share one `g`, session and user."""
+
+
+# a real server and a real browser
+
+
+@pytest.fixture
+def live_server(settings: Settings, database_kind: str, tmp_path: Path) -> Iterator[LiveServer]:
+    """The production server on the test's database: one worker on SQLite, two on PostgreSQL."""
+    port = server.free_port()
+    own = replace(settings, issuer=f"http://{server.HOST}:{port}")
+    with server.running(own, tmp_path / "server.log", port=port, workers=1 if database_kind == "sqlite" else 2) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One Chromium for each worker; each test gets a window with cookies of its own."""
+    with sync_playwright() as playwright:
+        found = browsers.launch(playwright)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, live_server: LiveServer) -> Iterator[Page]:
+    """A page on `live_server`. The test fails when the browser complains about a script or the security policy."""
+    complaints = browsers.Complaints()
+    with browsers.window(chromium, base_url=live_server.url) as window:
+        window.on("page", complaints.listen)
+        yield window.new_page()
+    assert complaints == []
+
+
+@pytest.fixture
+def page_without_javascript(chromium: Browser, live_server: LiveServer) -> Iterator[Page]:
+    with browsers.window(chromium, base_url=live_server.url, java_script_enabled=False) as window:
+        yield window.new_page()
+
+
+@pytest.fixture
+def axe() -> Callable[..., list[str]]:
+    """`assert axe(page) == []`: the accessibility rules that the page breaks as it stands."""
+    return browsers.axe
