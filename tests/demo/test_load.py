@@ -44,8 +44,8 @@ def add_stranger(app: Portal) -> None:
         session.add(User(email="someone@else.example", given_name="Some", family_name="One", created_at=db.utcnow()))
 
 
-def test_loading_says_what_it_did(empty: Portal) -> None:
-    result = load(empty)
+def test_loading_says_what_it_did(app: Portal) -> None:
+    result = load(app)
     assert result.exit_code == 0, result.output
     assert re.fullmatch(r"Loaded 10 people, 14 businesses, \d+ funds, \d+ members, 3 partner applications\.\n", result.output)
 
@@ -65,24 +65,24 @@ def test_loading_again_keeps_what_came_of_using_the_demo(loaded: Portal) -> None
     assert counts(loaded) == before
 
 
-def test_a_database_with_other_peoples_data_is_left_alone(empty: Portal) -> None:
-    add_stranger(empty)
-    before = counts(empty)
-    result = load(empty)
+def test_a_database_with_other_peoples_data_is_left_alone(app: Portal) -> None:
+    add_stranger(app)
+    before = counts(app)
+    result = load(app)
     assert result.exit_code == 1
     assert len(result.output.splitlines()) == 1
     assert "other people’s data" in result.output
-    assert counts(empty) == before
+    assert counts(app) == before
 
 
-def test_a_production_portal_that_others_can_reach_is_refused(empty: Portal) -> None:
-    settings = replace(empty.settings, mode="production", issuer="https://portal.example", secret_key=crypto.new_secret())
+def test_a_production_portal_that_others_can_reach_is_refused(app: Portal) -> None:
+    settings = replace(app.settings, mode="production", issuer="https://portal.example", secret_key=crypto.new_secret())
     public = create_app(settings)
     result = load(public)
     assert result.exit_code == 1
     assert "passwords are public" in result.output
     assert len(result.output.splitlines()) == 1
-    assert counts(empty)["User"] == 0
+    assert counts(app)["User"] == 0
 
 
 def test_a_database_without_tables_is_told_what_to_do(bare: Portal) -> None:
@@ -169,8 +169,8 @@ def test_ids_of_the_demo_sort_before_those_made_now() -> None:
     assert Chance().new_id(db.utcnow() + timedelta(seconds=5)) > db.new_id()
 
 
-def test_the_code_is_the_one_an_authenticator_app_shows(empty: Portal) -> None:
-    result = FlaskCliRunner(empty).invoke(args=["demo", "code"])
+def test_the_code_is_the_one_an_authenticator_app_shows(app: Portal) -> None:
+    result = FlaskCliRunner(app).invoke(args=["demo", "code"])
     totp = pyotp.TOTP(people.TOTP_SECRET)
     assert result.exit_code == 0
     assert totp.verify(result.output[:6], valid_window=1)
