@@ -39,6 +39,11 @@ def pytest_configure(config: pytest.Config) -> None:
     network.forbid()
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One for each processor, virtual ones too; two at least, since a browser test waits more than it works."""
+    return max(2, os.cpu_count() or 1)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database_kind" in metafunc.fixturenames:
         only = metafunc.config.getoption("--database")

@@ -46,7 +46,12 @@ def launch(playwright: Playwright) -> Browser:
 @contextmanager
 def window(chromium: Browser, **options: Any) -> Iterator[BrowserContext]:
     """A browser window with cookies of its own, in Sydney, that does not wait for animations."""
-    usual = {"locale": "en-AU", "timezone_id": "Australia/Sydney", "reduced_motion": "reduce", "viewport": {"width": 1280, "height": 800}}
+    usual = {
+        "locale": "en-AU",
+        "timezone_id": "Australia/Sydney",
+        "reduced_motion": "reduce",
+        "viewport": {"width": 1280, "height": 800},
+    }
     context = chromium.new_context(**usual | options)
     context.set_default_timeout(10_000)
     try:

@@ -114,7 +114,9 @@ class _Reader(HTMLParser):
             case "select":
                 self._select, self._select_disabled = has.get("name"), "disabled" in has
             case "option" if self._select:
-                self._add(has, self._select, "option", has.get("value") or "", on="selected" in has, disabled=self._select_disabled)
+                self._add(
+                    has, self._select, "option", has.get("value") or "", on="selected" in has, disabled=self._select_disabled
+                )
             case "textarea":
                 self._textarea = self._add(has, has.get("name"), "text", "", on=True)
             case "button":

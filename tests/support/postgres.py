@@ -68,15 +68,24 @@ def _read(file: Path) -> str:
 
 
 def _supervise(directory: Path, owner: int, options: list[str]) -> None:
-    asleep: Mapping[str, Any] = {"stdin": subprocess.DEVNULL, "cwd": directory, **_as_somebody_else(directory)}
-    place = _reachable(binaries(), directory, somebody_else="user" in asleep)
+    run_as: dict[str, Any] = {"stdin": subprocess.DEVNULL, "cwd": directory, **_as_somebody_else(directory)}
+    place = _reachable(binaries(), directory, somebody_else="user" in run_as)
     data = directory / "data"
     with (directory / "log").open("wb") as log:
-        initdb = [place / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]
-        subprocess.run([*initdb, "--no-sync", "--no-instructions"], stdout=log, stderr=log, check=True, **asleep)
+        initdb: list[str | Path] = [
+            place / "initdb",
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+        ]
+        subprocess.run([*initdb, "--no-sync", "--no-instructions"], stdout=log, stderr=log, check=True, **run_as)
         flags = [part for option in options for part in ("-c", option)]
-        command = [place / "postgres", "-D", data, "-k", directory, "-c", "listen_addresses=", *flags]
-        server = subprocess.Popen(command, stdout=log, stderr=log, **asleep)
+        command: list[str | Path] = [place / "postgres", "-D", data, "-k", directory, "-c", "listen_addresses=", *flags]
+        server = subprocess.Popen(command, stdout=log, stderr=log, **run_as)
     try:
         _wait_for_socket(server, directory)
         (directory / "ready").touch()

@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -30,10 +31,11 @@ class LiveServer:
     settings: Settings
     process: subprocess.Popen[bytes]
     log: Path
+    clients: ExitStack
 
-    def client(self, **options: object) -> httpx.Client:
-        """A new client with a cookie jar and connections of its own. Close it, or use it in a `with`."""
-        return httpx.Client(base_url=self.url, timeout=30, trust_env=False, **options)  # type: ignore[arg-type]
+    def client(self, **options: Any) -> httpx.Client:
+        """A new client with a cookie jar and connections of its own, closed when the server ends."""
+        return self.clients.enter_context(httpx.Client(base_url=self.url, timeout=30, trust_env=False, **options))
 
 
 def free_port() -> int:
@@ -59,10 +61,11 @@ def running(settings: Settings, log: Path, *, port: int, workers: int) -> Iterat
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment(settings), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
-    server = LiveServer(f"http://{HOST}:{port}", settings, process, log)
+    server = LiveServer(f"http://{HOST}:{port}", settings, process, log, ExitStack())
     try:
         _wait_until_ready(server, port)
-        yield server
+        with server.clients:
+            yield server
     finally:
         process.terminate()
         try:

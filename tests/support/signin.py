@@ -23,6 +23,7 @@ from tests.support.forms import submit
 
 Row = TypeVar("Row")
 
+
 class Cast:
     """Everyone by name. `add_*` put further people and things beside them and return the stored row."""
 
@@ -90,7 +91,9 @@ class Cast:
         """A further confidential client, like Ledgerly in all that is not said otherwise."""
         name = client_id.capitalize()
         secret = crypto.CLIENT_SECRET + f"{client_id}-secret-that-only-tests-know"
-        partner = dataclasses.replace(cast.LEDGERLY, client_id=client_id, client_name=name, publisher=f"{name} Ltd", secret=secret)
+        partner = dataclasses.replace(
+            cast.LEDGERLY, client_id=client_id, client_name=name, publisher=f"{name} Ltd", secret=secret
+        )
         self._add(cast.client_row(partner, **changes))
         return partner
 

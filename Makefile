@@ -1,0 +1,62 @@
+# What you can do here. A fresh machine needs python3 (3.11 or newer) and make; everything else is installed into .venv.
+#   make demo         the portal with demo data, and the sample partner   (PORT=5000 PARTNER_PORT=5001 RESET=1)
+#   make test         all tests, on SQLite, PostgreSQL and Chromium       (ARGS="tests/oauth -k replay")
+#   make check        format, lint, types, layers, templates
+#   make fix          what the formatter and the linter can repair by themselves
+#   make bench        requests a second and CPU for each request, beside a bare Flask route
+#   make serve        the production server, settings from the environment (HOST=127.0.0.1 PORT=8000 WORKERS=2)
+#   make screenshots  every page at three widths, light and dark, into docs/screenshots/
+#   make lock         write the lock files anew from pyproject.toml       (UPGRADE=1 for newer versions)
+
+SHELL := /bin/sh
+RUN := .venv/bin/python
+CHECKED := app.py portal tests $(wildcard bench examples tools)
+TYPED := app.py portal tests/conftest.py tests/support $(wildcard bench tools/*.py)
+LOCK = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+
+.PHONY: demo test check fix bench serve screenshots lock
+
+demo: .venv/installed-runtime
+	@$(RUN) -m portal.demo
+
+test: .venv/installed-everything
+	@tools/chromium.sh
+	@$(RUN) -m pytest -n auto --dist worksteal $(ARGS)
+
+check: .venv/installed-everything
+	.venv/bin/ruff format --check $(CHECKED)
+	.venv/bin/ruff check $(CHECKED)
+	.venv/bin/mypy $(TYPED)
+	.venv/bin/lint-imports
+	.venv/bin/djlint --lint --quiet templates
+
+fix: .venv/installed-everything
+	.venv/bin/ruff check --fix $(CHECKED)
+	.venv/bin/ruff format $(CHECKED)
+
+bench: .venv/installed-everything
+	@$(RUN) -m bench $(ARGS)
+
+serve: HOST ?= 127.0.0.1
+serve: PORT ?= 8000
+serve: WORKERS ?= 2
+serve: .venv/installed-runtime
+	@exec $(RUN) -m granian --interface wsgi --host $(HOST) --port $(PORT) --workers $(WORKERS) --blocking-threads 8 \
+		--no-ws --respawn-failed-workers --log-level warning app:app
+
+screenshots: .venv/installed-everything
+	@tools/chromium.sh
+	@$(RUN) -m tools.screenshots
+
+lock: .venv/installed-everything
+	$(LOCK) --extra partner pyproject.toml --output-file requirements.txt
+	$(LOCK) --all-extras --constraint requirements.txt pyproject.toml --output-file requirements-test.txt
+
+.venv/installed-runtime: requirements.txt
+	@tools/install.sh requirements.txt
+	@touch $@
+
+.venv/installed-everything: requirements-test.txt
+	@tools/install.sh requirements-test.txt
+	@touch $@
