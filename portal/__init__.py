@@ -72,7 +72,7 @@ def create_app(settings: Settings | None = None) -> Portal:
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
-    web.init_app(app, settings)
+    web.init_app(app)
     errors.init_app(app)
     sessions.init_app(app)
     login = LoginManager(app)

@@ -15,6 +15,7 @@ from flask import Flask, Response, g, jsonify, make_response, render_template, r
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import IntegrityError, OperationalError
 from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 
 from portal import db
 
@@ -192,7 +193,7 @@ def _from_http(error: HTTPException) -> Response:
     if status < 400 and error.response is not None:
         return error.response  # type: ignore[return-value]
     kind = BY_STATUS.get(status)
-    headers = {"Allow": ", ".join(sorted(error.valid_methods))} if getattr(error, "valid_methods", None) else {}
+    headers = {"Allow": ", ".join(sorted(error.valid_methods or ()))} if isinstance(error, WrongMethod) else {}
     if kind is None:
         kind = type("OtherError", (PortalError,), {"status": status, "kind": "error", "title": HTTPStatus(status).phrase})
     return answer(kind(detail=error.description, headers=headers))

@@ -58,4 +58,4 @@ def rebind(db: Session, parked: Interaction, *, session_id: str) -> None:
 def spend(db: Session, parked: Interaction, *, now: datetime) -> bool:
     """Claim the one answer this interaction may have; False when another tab already took it."""
     claim = update(Interaction).where(Interaction.id == parked.id, Interaction.spent_at.is_(None)).values(spent_at=now)
-    return db.execute(claim).rowcount == 1  # type: ignore[attr-defined]
+    return db.execute(claim).rowcount == 1  # type: ignore[attr-defined,no-any-return]

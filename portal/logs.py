@@ -19,7 +19,7 @@ SECRET_NAMES = frozenset(
     "password code totp secret client_secret token access_token refresh_token id_token assertion client_assertion "
     "authorization cookie code_verifier csrf_token recovery_code".split()
 )
-TOKEN_SHAPE = re.compile(r"(?:%s)[A-Za-z0-9_-]{8,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]*" % "|".join(PREFIXES))
+TOKEN_SHAPE = re.compile(rf"(?:{'|'.join(PREFIXES)})[A-Za-z0-9_-]{{8,}}|eyJ[A-Za-z0-9_-]{{10,}}\.[A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Origin:
     request_id: str | None = None
 
 
-origin: ContextVar[Origin] = ContextVar("origin", default=Origin())
+origin: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B039, frozen
 """Set by the web layer for each request, so that rules need not carry it."""
 
 

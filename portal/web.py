@@ -40,7 +40,7 @@ ON_PAGES = {
 }
 
 
-def init_app(app: Flask, settings: Settings) -> None:
+def init_app(app: Flask) -> None:
     app.before_request(_arrive)
     app.after_request(_leave)
     app.context_processor(_known_to_templates)
@@ -169,7 +169,10 @@ def localtime(moment: datetime | None) -> Markup:
 
 def localdate(moment: datetime | None) -> Markup:
     """`23 Nov 2026` as a <time>; `never` when there is none."""
-    return escape("never") if moment is None else _time(moment, f"{moment.astimezone(_zone()).day} {moment.astimezone(_zone()):%b %Y}")
+    if moment is None:
+        return escape("never")
+    local = moment.astimezone(_zone())
+    return _time(moment, f"{local.day} {local:%b %Y}")
 
 
 UNITS = ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))

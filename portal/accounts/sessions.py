@@ -183,7 +183,7 @@ def end(session: Session, session_id: str, *, reason: str, now: datetime) -> boo
         .where(BrowserSession.id == session_id, BrowserSession.ended_at.is_(None))
         .values(ended_at=now, end_reason=reason)
     )
-    return session.execute(claim).rowcount == 1  # type: ignore[attr-defined]
+    return session.execute(claim).rowcount == 1  # type: ignore[attr-defined,no-any-return]
 
 
 def list_live(session: Session, user_id: str, *, now: datetime) -> list[BrowserSession]:

@@ -7,7 +7,7 @@ from typing import Any
 from portal.consents.catalogue import CATALOGUE
 
 LEDGERLY, POCKETFOLIO, TIDEMARK = "ledgerly-demo", "pocketfolio-demo", "tidemark-demo"
-LEDGERLY_SECRET = "ledgerly-demo-secret-for-local-use-only"  # noqa: S105, the sample partner must know it
+LEDGERLY_SECRET = "ledgerly-demo-secret-for-local-use-only"
 READS = "openid profile funds.summary funds.basic members.read funds.read business.read offline_access"
 
 Metadata = dict[str, Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
@@ -11,7 +11,7 @@ from portal import db
 from portal.schema import METADATA
 
 
-def render_item(kind: str, item: Any, _autogenerate: AutogenContext) -> str | bool:
+def render_item(kind: str, item: Any, _autogenerate: AutogenContext) -> str | Literal[False]:
     """Write our own column types by their names."""
     if kind == "type":
         if item is db.Id:

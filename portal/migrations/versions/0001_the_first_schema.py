@@ -28,9 +28,7 @@ def upgrade() -> None:
         sa.Column("revoked_at", UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_access_tokens")),
     )
-    op.create_index(
-        "ix_access_tokens_expires_at", "access_tokens", ["expires_at"], unique=False
-    )
+    op.create_index("ix_access_tokens_expires_at", "access_tokens", ["expires_at"], unique=False)
     op.create_table(
         "assertion_ids",
         sa.Column("digest", Digest, nullable=False),
@@ -57,9 +55,7 @@ def upgrade() -> None:
         ["business_id", "id"],
         unique=False,
     )
-    op.create_index(
-        "ix_audit_events_user_id_id", "audit_events", ["user_id", "id"], unique=False
-    )
+    op.create_index("ix_audit_events_user_id_id", "audit_events", ["user_id", "id"], unique=False)
     op.create_table(
         "businesses",
         sa.Column("id", Id, nullable=False),
@@ -199,26 +195,18 @@ def upgrade() -> None:
             ["businesses.id"],
             name=op.f("fk_memberships_business_id_businesses"),
         ),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["users.id"], name=op.f("fk_memberships_user_id_users")
-        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_memberships_user_id_users")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_memberships")),
-        sa.UniqueConstraint(
-            "user_id", "business_id", name=op.f("uq_memberships_user_id_business_id")
-        ),
+        sa.UniqueConstraint("user_id", "business_id", name=op.f("uq_memberships_user_id_business_id")),
     )
-    op.create_index(
-        "ix_memberships_business_id", "memberships", ["business_id"], unique=False
-    )
+    op.create_index("ix_memberships_business_id", "memberships", ["business_id"], unique=False)
     op.create_table(
         "recovery_codes",
         sa.Column("user_id", Id, nullable=False),
         sa.Column("digest", Digest, nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("used_at", UtcDateTime(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["users.id"], name=op.f("fk_recovery_codes_user_id_users")
-        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_recovery_codes_user_id_users")),
         sa.PrimaryKeyConstraint("user_id", "digest", name=op.f("pk_recovery_codes")),
     )
     op.create_table(
@@ -243,9 +231,7 @@ def upgrade() -> None:
             ["users.id"],
             name=op.f("fk_sessions_pending_user_id_users"),
         ),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["users.id"], name=op.f("fk_sessions_user_id_users")
-        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_sessions_user_id_users")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
         sa.UniqueConstraint("digest", name=op.f("uq_sessions_digest")),
     )
@@ -256,9 +242,7 @@ def upgrade() -> None:
         sa.Column("secret", sa.LargeBinary(), nullable=False),
         sa.Column("last_step", sa.BigInteger(), nullable=False),
         sa.Column("confirmed_at", UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["users.id"], name=op.f("fk_totp_factors_user_id_users")
-        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_totp_factors_user_id_users")),
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_totp_factors")),
     )
     op.create_table(
@@ -298,9 +282,7 @@ def upgrade() -> None:
             ["sessions.id"],
             name=op.f("fk_consents_session_id_sessions"),
         ),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["users.id"], name=op.f("fk_consents_user_id_users")
-        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_consents_user_id_users")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consents")),
     )
     op.create_index(
@@ -328,14 +310,10 @@ def upgrade() -> None:
         sa.Column("phase", sa.String(length=16), nullable=False),
         sa.Column("balance", sa.Numeric(precision=16, scale=2), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["fund_id"], ["funds.id"], name=op.f("fk_fund_members_fund_id_funds")
-        ),
+        sa.ForeignKeyConstraint(["fund_id"], ["funds.id"], name=op.f("fk_fund_members_fund_id_funds")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_fund_members")),
     )
-    op.create_index(
-        "ix_fund_members_fund_id_id", "fund_members", ["fund_id", "id"], unique=False
-    )
+    op.create_index("ix_fund_members_fund_id_id", "fund_members", ["fund_id", "id"], unique=False)
     op.create_table(
         "authorizations",
         sa.Column("id", Id, nullable=False),
@@ -365,9 +343,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_authorizations")),
         sa.UniqueConstraint("code_digest", name=op.f("uq_authorizations_code_digest")),
     )
-    op.create_index(
-        "ix_authorizations_consent_id", "authorizations", ["consent_id"], unique=False
-    )
+    op.create_index("ix_authorizations_consent_id", "authorizations", ["consent_id"], unique=False)
     op.create_table(
         "pension_accounts",
         sa.Column("id", Id, nullable=False),
