@@ -42,7 +42,8 @@ serve: HOST ?= 127.0.0.1
 serve: PORT ?= 8000
 serve: WORKERS ?= 2
 serve: .venv/installed-runtime
-	@exec $(RUN) -m granian --interface wsgi --host $(HOST) --port $(PORT) --workers $(WORKERS) --blocking-threads 8 \
+	@$(RUN) -c "import app"  # a wrong setting is said once, not once for each worker
+	@exec $(RUN) -m granian --interface wsgi --host $(HOST) --port $(PORT) --workers $(WORKERS) --blocking-threads 4 \
 		--no-ws --respawn-failed-workers --log-level warning app:app
 
 screenshots: .venv/installed-everything

@@ -32,9 +32,12 @@ def url(directory: Path, database: str = "postgres") -> str:
     return f"postgresql://postgres@/{database}?host={directory}"
 
 
-def start(owner: int, options: Mapping[str, str] = FAST) -> Path:
-    """Start a server that lives as long as the process `owner`. Returns the directory of its socket."""
-    directory = Path(tempfile.mkdtemp(prefix="pg-", dir=memory()))
+def start(owner: int, options: Mapping[str, str] = FAST, parent: str | None = None) -> Path:
+    """Start a server that lives as long as the process `owner`. Returns the directory of its socket.
+
+    Its data is in memory, or below `parent`: with no options and a disk it is as durable as in production.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="pg-", dir=parent or memory()))
     command = [sys.executable, __file__, str(directory), str(owner), *(f"{name}={value}" for name, value in options.items())]
     subprocess.run(command, stdin=subprocess.DEVNULL, check=True)
     deadline = time.monotonic() + PATIENCE_SECONDS
