@@ -44,7 +44,7 @@ serve: WORKERS ?= 2
 serve: .venv/installed-runtime
 	@$(RUN) -c "import app"  # a wrong setting is said once, not once for each worker
 	@exec $(RUN) -m granian --interface wsgi --host $(HOST) --port $(PORT) --workers $(WORKERS) --blocking-threads 4 \
-		--no-ws --respawn-failed-workers --log-level warning app:app
+		--no-ws --respawn-failed-workers --workers-kill-timeout 30 --log-level warning app:app
 
 screenshots: .venv/installed-everything
 	@tools/chromium.sh

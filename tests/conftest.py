@@ -6,6 +6,7 @@ A test that asks for the database, directly or not, runs twice: on SQLite and on
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -24,7 +25,7 @@ from tests.support import chromium as browsers
 from tests.support import databases, network, server
 from tests.support.clock import Clock
 from tests.support.databases import Postgresql, Sqlite
-from tests.support.server import LiveServer
+from tests.support.server import LiveServer, WarmServers
 from tests.support.signin import Cast
 
 SECRET_KEY = "only-tests-know-this-key-0123456789-abcdefghijklmnopqrstuvwxyz"
@@ -72,10 +73,15 @@ def _databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
 
 
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest, database_kind: str, _databases: Databases) -> Iterator[str]:
-    """A migrated database that only this test sees; the cast is in it when the test asks for `cast`."""
-    template, fill = ("cast", _fill_with_cast) if "cast" in request.fixturenames else ("migrated", _migrate)
-    with _databases(database_kind).copy(template, fill) as url:
+def database_url(
+    request: pytest.FixtureRequest, database_kind: str, _databases: Databases, _warm_server: LiveServer | None
+) -> Iterator[str]:
+    """A migrated database that only this test sees; the cast is in it when the test asks for `cast` or a server."""
+    if _warm_server is not None:
+        yield _warm_server.settings.database_url
+        return
+    with_cast = {"cast", "live_server", "own_server"} & set(request.fixturenames)
+    with _databases(database_kind).copy(*(("cast", _fill_with_cast) if with_cast else ("migrated", _migrate))) as url:
         yield url
 
 
@@ -112,8 +118,10 @@ def _fill_with_cast(url: str) -> None:
 
 
 @pytest.fixture
-def settings(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> Settings:
-    """The settings of `app` and `live_server`; `@pytest.mark.settings(mfa="optional")` changes some."""
+def settings(request: pytest.FixtureRequest, database_url: str, tmp_path: Path, _warm_server: LiveServer | None) -> Settings:
+    """The settings of `app` and of the server; `@pytest.mark.settings(mfa="optional")` changes some."""
+    if _warm_server is not None:
+        return _warm_server.settings
     marker = request.node.get_closest_marker("settings")
     return _settings(database_url, mail_url=f"file:{tmp_path / 'mail'}", **(marker.kwargs if marker else {}))
 
@@ -162,12 +170,58 @@ def _push_request_context() -> None:
 # a real server and a real browser
 
 
-@pytest.fixture
-def live_server(settings: Settings, database_kind: str, tmp_path: Path) -> Iterator[LiveServer]:
-    """The production server on the test's database: one worker on SQLite, two on PostgreSQL."""
+@contextmanager
+def _serve(settings: Settings, kind: str, log: Path) -> Iterator[LiveServer]:
     port = server.free_port()
     own = replace(settings, issuer=f"http://{server.HOST}:{port}")
-    with server.running(own, tmp_path / "server.log", port=port, workers=1 if database_kind == "sqlite" else 2) as running:
+    with server.running(own, log, port=port, workers=1 if kind == "sqlite" else 2) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def _warm_servers(_databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmServers]:
+    @contextmanager
+    def start(kind: str) -> Iterator[LiveServer]:
+        place = tmp_path_factory.mktemp("server")
+        with (
+            _databases(kind).copy("cast", _fill_with_cast) as url,
+            _serve(_settings(url, mail_url=f"file:{place / 'mail'}"), kind, place / "log") as running,
+        ):
+            yield running
+
+    servers = WarmServers(start)
+    yield servers
+    servers.close()
+
+
+@pytest.fixture
+def _warm_server(request: pytest.FixtureRequest) -> Iterator[LiveServer | None]:
+    """The warm server with its database as new, when the test asks for `live_server` and no settings of its own."""
+    if "live_server" not in request.fixturenames or request.node.get_closest_marker("settings"):
+        yield None
+        return
+    kind = request.getfixturevalue("database_kind")
+    warm: LiveServer = request.getfixturevalue("_warm_servers").of(kind)
+    request.getfixturevalue("_databases")(kind).restore(warm.settings.database_url, "cast")
+    shutil.rmtree(warm.settings.mail_url.removeprefix("file:"), ignore_errors=True)
+    with warm.clients:
+        yield warm
+
+
+@pytest.fixture
+def live_server(settings: Settings, database_kind: str, tmp_path: Path, _warm_server: LiveServer | None) -> Iterator[LiveServer]:
+    """The production server on the test's database: one worker on SQLite, two on PostgreSQL. It was up before the test."""
+    if _warm_server is not None:
+        yield _warm_server
+        return
+    with _serve(settings, database_kind, tmp_path / "server.log") as running:
+        yield running
+
+
+@pytest.fixture
+def own_server(settings: Settings, database_kind: str, tmp_path: Path) -> Iterator[LiveServer]:
+    """The same, started for this test, which may kill it."""
+    with _serve(settings, database_kind, tmp_path / "server.log") as running:
         yield running
 
 

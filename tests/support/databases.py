@@ -1,6 +1,7 @@
 """A database of its own for each test, on SQLite and PostgreSQL: a copy of a template that is made once per worker.
 
-There are two templates of each kind: migrated and empty, and migrated with the cast in it.
+There are two templates of each kind: migrated and empty, and migrated with the cast in it. A database that a running
+server holds on to cannot be thrown away; `restore` puts the template's rows back into it instead.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import fcntl
 import itertools
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,8 +38,9 @@ class Sqlite:
     def copy(self, template: str, fill: Fill) -> Iterator[str]:
         """The URL of a new copy of `template`, which `fill` makes when it is first asked for."""
         if template not in self._templates:
-            self._templates[template] = self._directory / f"{template}.sqlite3"
-            fill(_url(self._templates[template]))
+            made = self._directory / f"{template}.sqlite3"
+            fill(_url(made))
+            self._templates[template] = made
         file = self._directory / f"{next(self._numbers)}.sqlite3"
         shutil.copy(self._templates[template], file)
         yield _url(file)
@@ -52,6 +55,19 @@ class Sqlite:
         for part in self._directory.glob(f"{file.name}*"):
             part.unlink(missing_ok=True)
 
+    def restore(self, url: str, template: str) -> None:
+        """Make the rows of the database at `url` those of the template again."""
+        connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=30)
+        connection.execute("ATTACH ? AS template", (str(self._templates[template]),))
+        tables = [name for (name,) in connection.execute("SELECT name FROM template.sqlite_master WHERE type = 'table'")]
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("BEGIN IMMEDIATE")
+        for table in tables:
+            connection.execute(f"DELETE FROM main.{table}")
+            connection.execute(f"INSERT INTO main.{table} SELECT * FROM template.{table}")
+        connection.execute("COMMIT")
+        connection.close()
+
     def close(self) -> None:
         shutil.rmtree(self._directory, ignore_errors=True)
 
@@ -64,6 +80,7 @@ class Postgresql:
         self._prefix = f"t{os.getpid()}_"
         self._numbers = itertools.count()
         self._templates: set[str] = set()
+        self._rows: dict[str, dict[str, bytes]] = {}
         self._admin = psycopg.connect(postgres.url(self._directory), autocommit=True)
 
     @contextmanager
@@ -82,6 +99,29 @@ class Postgresql:
         """The URL of a database without a table."""
         with self._new("template0") as url:
             yield url
+
+    def restore(self, url: str, template: str) -> None:
+        """Make the rows of the database at `url` those of the template again."""
+        if template not in self._rows:
+            self._rows[template] = self._dump(f"{self._prefix}{template}")
+        with psycopg.connect(url) as connection:
+            connection.execute("SET session_replication_role = replica")  # no foreign key is checked
+            for table, rows in self._rows[template].items():
+                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+                with connection.cursor().copy(
+                    sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(sql.Identifier(table))
+                ) as copy:
+                    copy.write(rows)
+
+    def _dump(self, database: str) -> dict[str, bytes]:
+        """The rows of each table in PostgreSQL's own binary form."""
+        with psycopg.connect(postgres.url(self._directory, database)) as connection:
+            tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+            dump = {}
+            for (table,) in tables:
+                with connection.cursor().copy(sql.SQL("COPY {} TO STDOUT (FORMAT binary)").format(sql.Identifier(table))) as copy:
+                    dump[table] = b"".join(copy)
+            return dump
 
     def close(self) -> None:
         self._admin.close()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ class LiveServer:
     clients: ExitStack
 
     def client(self, **options: Any) -> httpx.Client:
-        """A new client with a cookie jar and connections of its own, closed when the server ends."""
+        """A new client with a cookie jar and connections of its own, closed after the test."""
         return self.clients.enter_context(httpx.Client(base_url=self.url, timeout=30, trust_env=False, **options))
 
 
@@ -56,29 +57,31 @@ def environment(settings: Settings) -> dict[str, str]:
 def running(settings: Settings, log: Path, *, port: int, workers: int) -> Iterator[LiveServer]:
     """Run the portal until the block ends. Raises when it does not answer in time, with what it has written."""
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port), "--no-ws"]
-    command += ["--workers", str(workers), "--blocking-threads", "8", "--backlog", "1024", "--log-level", "warning", "app:app"]
+    command += ["--workers", str(workers), "--workers-kill-timeout", "3", "--blocking-threads", "4", "app:app"]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment(settings), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-        )
+            command, cwd=ROOT, env=environment(settings), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
     server = LiveServer(f"http://{HOST}:{port}", settings, process, log, ExitStack())
     try:
-        _wait_until_ready(server, port)
+        _wait_until_ready(server, port, workers)
         with server.clients:
             yield server
     finally:
         process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # whatever is left of it, workers too
+        process.wait()
 
 
-def _wait_until_ready(server: LiveServer, port: int) -> None:
+def _wait_until_ready(server: LiveServer, port: int, workers: int) -> None:
+    """Wait for every worker, not just the first: a race needs them all, and granian loses the end of one still starting."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline and server.process.poll() is None:
-        if _answers(port):
+        if server.log.read_text(errors="replace").count("Started worker-") == workers and _answers(port):
             return
         time.sleep(0.05)
     raise RuntimeError(f"the server does not answer:\n{server.log.read_text(errors='replace')}")
@@ -93,3 +96,21 @@ def _answers(port: int) -> bool:
         return False
     finally:
         connection.close()
+
+
+class WarmServers:
+    """One server of each kind of database that stays up from test to test, since starting one takes longer than most tests."""
+
+    def __init__(self, start: Callable[[str], AbstractContextManager[LiveServer]]) -> None:
+        self._start = start
+        self._running: dict[str, LiveServer] = {}
+        self._ends = ExitStack()
+
+    def of(self, kind: str) -> LiveServer:
+        """The server on this kind of database; a new one when the last test has ended it."""
+        if kind not in self._running or self._running[kind].process.poll() is not None:
+            self._running[kind] = self._ends.enter_context(self._start(kind))
+        return self._running[kind]
+
+    def close(self) -> None:
+        self._ends.close()

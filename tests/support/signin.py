@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import pyotp
 from flask.testing import FlaskClient
+from playwright.sync_api import Page
 from werkzeug.test import TestResponse
 
 from portal import Portal, crypto, db
@@ -58,6 +59,15 @@ class Cast:
         """Be signed in at once, for tests that are not about signing in. Returns the session's id."""
         secret, session_id = self.new_session(person)
         browser.set_cookie(sessions.cookie_name(self._app.settings), secret, domain=self._app.settings.host.partition(":")[0])
+        return session_id
+
+    def open_page_session(self, page: Page, person: Person) -> str:
+        """The same for a page of a real browser."""
+        secret, session_id = self.new_session(person)
+        host = self._app.settings.host.partition(":")[0]
+        page.context.add_cookies(
+            [{"name": sessions.cookie_name(self._app.settings), "value": secret, "domain": host, "path": "/"}]
+        )
         return session_id
 
     def new_session(self, person: Person) -> tuple[str, str]:
