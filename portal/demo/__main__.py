@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -16,7 +17,8 @@ from portal.demo import commands, data, launch
 from portal.demo.launch import CannotStartError, Server
 from portal.demo.people import PASSWORD, PEOPLE, TOTP_SECRET
 
-INSTANCE = ROOT / "instance"
+PARTNER_STORE = "sample-partner"
+"""The directory, beside the database, of what the sample partner remembers."""
 SQLITE_FILES = ("", "-wal", "-shm")
 
 
@@ -28,10 +30,10 @@ def main() -> int:
         port, partner_port = _ports()
         settings = _settings(port)
         click.echo(_prepare(settings, f"http://{launch.HOST}:{partner_port}"))
-        servers += _start(port, partner_port)
+        servers.extend(_start(port, partner_port, _home(settings)))
         for server in servers:
             server.wait_until_ready()
-        click.echo(_invitation(settings.issuer, partner_port))
+        click.echo(_invitation(settings, partner_port))
         launch.wait_while_running(servers, lambda: click.echo(f"  Code right now       {commands.code()}"))
     except KeyboardInterrupt:
         click.echo("\nThe demo has ended. Its data is kept; `make demo RESET=1` starts over.")
@@ -59,6 +61,13 @@ def _settings(port: int) -> Settings:
     os.environ["PORTAL_ISSUER"] = f"http://{launch.HOST}:{port}"
     os.environ.setdefault("PORTAL_LOG_LEVEL", "WARNING")
     return Settings.from_environment(os.environ)
+
+
+def _home(settings: Settings) -> Path:
+    """Where the demo keeps its files: beside its SQLite file, else in instance/."""
+    url = make_url(settings.database_url)
+    is_file = url.get_backend_name() == "sqlite" and url.database
+    return Path(str(url.database)).resolve().parent if is_file else ROOT / "instance"
 
 
 def _prepare(settings: Settings, partner_origin: str) -> str:
@@ -90,8 +99,9 @@ def _forget(settings: Settings) -> None:
         return
     if _holds_other_data(settings):
         raise CannotStartError(f"{path} holds other people’s data, so RESET=1 leaves it alone. Nothing was changed.")
-    for suffix in SQLITE_FILES:
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    remembered = (path.parent / PARTNER_STORE).glob("*.sqlite3*")
+    for file in (*(Path(f"{path}{suffix}") for suffix in SQLITE_FILES), *remembered):
+        file.unlink(missing_ok=True)
 
 
 def _holds_other_data(settings: Settings) -> bool:
@@ -106,33 +116,27 @@ def _holds_other_data(settings: Settings) -> bool:
             db.current_database().dispose()
 
 
-def _start(port: int, partner_port: int) -> list[Server]:
-    INSTANCE.mkdir(exist_ok=True)
-    environ = {**os.environ, "PARTNER_PORT": str(partner_port)}
-    partner_environ = {**environ, "PORT": str(partner_port)}
-    return [
-        Server.start(
-            "portal", launch.portal_command(port), port=port, path="/readyz", log=INSTANCE / "portal.log", environ=environ
-        ),
-        Server.start(
-            "sample partner",
-            launch.partner_command(ROOT),
-            port=partner_port,
-            path="/",
-            log=INSTANCE / "partner.log",
-            environ=partner_environ,
-        ),
-    ]
+def _start(port: int, partner_port: int, home: Path) -> Iterator[Server]:
+    """Start one after the other, so that whoever counts them can end those that run."""
+    store = home / PARTNER_STORE
+    store.mkdir(parents=True, exist_ok=True)
+    environ = {**os.environ, "PARTNER_PORT": str(partner_port), "PARTNER_INSTANCE": str(store)}
+    programs = (
+        ("portal", launch.portal_command(port), port, "/readyz"),
+        ("sample partner", launch.partner_command(ROOT), partner_port, "/"),
+    )
+    for name, command, at, path in programs:
+        yield Server.start(name, command, port=at, path=path, log=home / f"{name.replace(' ', '-')}.log", environ=environ)
 
 
-def _invitation(issuer: str, partner_port: int) -> str:
+def _invitation(settings: Settings, partner_port: int) -> str:
     """Where to go, and who can sign in with what."""
     who = [person for person in PEOPLE if person.can_sign_in]
     width = max(len(person.email) for person in who) + 2
     people = "\n".join(f"    {person.email:<{width}}{person.about}" for person in who)
     return f"""
   The sample partner   http://{launch.HOST}:{partner_port}   start here: Connect
-  The portal           {issuer}
+  The portal           {settings.issuer}
 
   Sign in as
 {people}
@@ -142,13 +146,18 @@ def _invitation(issuer: str, partner_port: int) -> str:
   Code right now       {commands.code()}
   The next codes       PORTAL_MODE=demo {_flask()} demo code
 
-  Enter shows the code of the moment, Ctrl-C ends both. Logs are in {INSTANCE.relative_to(ROOT)}/.
+  Enter shows the code of the moment, Ctrl-C ends both. Logs are in {_shown(_home(settings))}/.
 """
 
 
 def _flask() -> str:
     beside = Path(sys.executable).with_name("flask")
-    return str(beside.relative_to(ROOT)) if beside.is_relative_to(ROOT) else "flask"
+    return _shown(beside) if beside.exists() else "flask"
+
+
+def _shown(path: Path) -> str:
+    """A path as the reader would type it, standing in the project."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 if __name__ == "__main__":

@@ -138,8 +138,7 @@ def test_a_database_that_does_not_answer_gets_one_line(environ: dict[str, str]) 
     assert "could not be prepared" in refused_in_one_line({**environ, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"})
 
 
-@pytest.mark.skipif(not (ROOT / "examples/partner/app.py").exists(), reason="no sample partner yet")
-def test_the_demo_runs_says_who_can_sign_in_and_ends_cleanly(environ: dict[str, str]) -> None:
+def test_the_demo_runs_says_who_can_sign_in_and_ends_cleanly(environ: dict[str, str], tmp_path: Path) -> None:
     with started(environ) as (demo, said):
         assert status_of(environ["PORT"], "/readyz") == 200
         assert status_of(environ["PARTNER_PORT"], "/") == 200
@@ -157,5 +156,8 @@ def test_the_demo_runs_says_who_can_sign_in_and_ends_cleanly(environ: dict[str, 
         assert time.monotonic() - begun < 15
         demo.terminate()
         assert demo.wait(PATIENCE_SECONDS) == 0
+    remembered = tmp_path / "sample-partner" / "old.sqlite3"
+    remembered.touch()
     with started({**environ, "RESET": "1"}) as (_demo, said):
         assert "Loaded 10 people" in said
+        assert not remembered.exists()
