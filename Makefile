@@ -28,6 +28,7 @@ check: .venv/installed-everything
 	.venv/bin/ruff format --check $(CHECKED)
 	.venv/bin/ruff check $(CHECKED)
 	.venv/bin/mypy $(TYPED)
+	$(if $(wildcard examples/partner/*.py),MYPYPATH=examples/partner .venv/bin/mypy --no-warn-return-any examples/partner)
 	.venv/bin/lint-imports
 	.venv/bin/djlint --lint --quiet templates
 
