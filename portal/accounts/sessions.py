@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from flask import Flask, Request, Response, current_app
+from flask import Flask, Request, Response, current_app, g
 from flask import session as flask_session
 from flask.sessions import SessionInterface, SessionMixin
 from sqlalchemy import select, update
@@ -76,6 +76,7 @@ class ServerSession(SessionMixin):
 
     def _hand_out(self, secret: str) -> None:
         self._secret, self.cookie_to_set, self.cookie_to_drop = secret, secret, False
+        g.pop("csrf_token", None)  # Flask-WTF keeps the token it made for the request; it belongs to the old secret
 
     def __getitem__(self, key: str) -> Any:
         return (self.row.data if self.row else {})[key]
