@@ -11,6 +11,9 @@ from portal.audit.models import AuditEvent
 from portal.logs import origin
 
 KINDS = {
+    "user.added": "was added",
+    "user.disabled": "may no longer sign in",
+    "user.enabled": "may sign in again",
     "user.signed_in": "signed in",
     "user.sign_in_refused": "failed to sign in",
     "user.signed_out": "signed out",

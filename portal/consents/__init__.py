@@ -2,6 +2,9 @@
 
 from flask import Flask
 
+from portal.consents import access_pages
+
 
 def init_app(app: Flask) -> None:
     """Register this room's pages and commands."""
+    app.register_blueprint(access_pages.bp)

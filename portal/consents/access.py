@@ -1,0 +1,157 @@
+"""What the access table shows: which applications reach a business today, through whom, and what has ended.
+
+How each consent stands is asked in the query itself (`standing`). The table takes two statements, however many people
+and applications there are: one that counts and sums up, and one for the first people of each row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, or_, select
+from sqlalchemy.orm import Session
+
+from portal.consents import ending, standing
+from portal.consents.rows import Application, EndedPart, Part, Viewer, application_of, part_of
+from portal.consents.standing import ENDED
+
+PEOPLE_IN_A_ROW = 10
+
+_consent, _client, _user = standing.consent, standing.client, standing.user
+_membership, _session = standing.membership, standing.session
+_ender = _user.alias("ender")
+
+
+def list_applications(session: Session, business_id: str, viewer: Viewer) -> list[Application]:
+    """The applications that reach this business or just did, each with its first people: two statements, however many."""
+    return _list(session, viewer, _consent.c.business_id == business_id, _is_current(viewer))
+
+
+def find_application(session: Session, business_id: str, client_id: str, viewer: Viewer) -> Application | None:
+    """One row of that table; None when nothing of it is left in the table."""
+    one = _list(session, viewer, *_of(business_id, client_id), _is_current(viewer))
+    return one[0] if one else None
+
+
+def get_application(session: Session, business_id: str, client_id: str, viewer: Viewer) -> Application:
+    """The same after a click on it, when it may have ended long before; the caller knows that this business has it."""
+    found = find_application(session, business_id, client_id, viewer)
+    return found or _list(session, viewer, *_of(business_id, client_id))[0]
+
+
+def _list(session: Session, viewer: Viewer, *conditions: ColumnElement[bool]) -> list[Application]:
+    groups: dict[str, list[Row[Any]]] = {}
+    for row in session.execute(_groups(viewer).where(*conditions)):
+        groups.setdefault(row.client_id, []).append(row)
+    parts: dict[str, list[Part]] = {}
+    if groups:
+        for row in session.execute(_first_people(viewer, *conditions)):
+            parts.setdefault(row.client_id, []).append(part_of(row, viewer))
+    return [application_of(found, parts[client], viewer) for client, found in groups.items() if client in parts]
+
+
+def _of(business_id: str, client_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return _consent.c.business_id == business_id, _consent.c.client_id == client_id
+
+
+def list_people(
+    session: Session, business_id: str, client_id: str, viewer: Viewer, *, after: str | None, limit: int
+) -> tuple[list[Part], str | None]:
+    """Everyone whose access an application has, the latest grant first, and where the next page begins."""
+    query = _people(viewer).where(*_of(business_id, client_id), _is_current(viewer))
+    if after:
+        query = query.where(_consent.c.id < after)
+    rows = session.execute(query.order_by(_consent.c.id.desc()).limit(limit + 1)).all()
+    return [part_of(row, viewer) for row in rows[:limit]], rows[limit - 1].id if len(rows) > limit else None
+
+
+def list_ended(
+    session: Session, business_id: str, viewer: Viewer, *, q: str, after: str | None, limit: int
+) -> tuple[list[EndedPart], str | None]:
+    """What has ended in this business, the latest grant first, and where the next page begins."""
+    query = (
+        _people(viewer)
+        .add_columns(_client.c.client_name, _client.c.publisher, _client.c.logo)
+        .where(_consent.c.business_id == business_id, standing.state(viewer.now).in_(ENDED))
+    )
+    if q:
+        names = (func.lower(_client.c.client_name), func.lower(_client.c.publisher))
+        query = query.where(or_(*(name.contains(q.lower(), autoescape=True) for name in names)))
+    if after:
+        query = query.where(_consent.c.id < after)
+    rows = session.execute(query.order_by(_consent.c.id.desc()).limit(limit + 1)).all()
+    shown = [EndedPart(part_of(row, viewer), row.client_id, row.client_name, row.publisher, row.logo) for row in rows[:limit]]
+    return shown, rows[limit - 1].id if len(rows) > limit else None
+
+
+# the queries
+
+
+def _just_ended(viewer: Viewer) -> ColumnElement[bool]:
+    return and_(*ending.ended_just_now(viewer.user_id, now=viewer.now, window=viewer.window))
+
+
+def _is_current(viewer: Viewer) -> ColumnElement[bool]:
+    """What stands, and what anyone ended so lately that the table still shows it."""
+    return or_(standing.stands(viewer.now), _consent.c.revoked_at > viewer.now - viewer.window)
+
+
+def _groups(viewer: Viewer) -> Select[Any]:
+    """Per application, what was allowed, role and state: how many people, how many of them the viewer, and the extremes."""
+    state = standing.state(viewer.now).label("state")
+    own = case((_consent.c.user_id == viewer.user_id, 1), else_=0)
+    undoable = case((_just_ended(viewer), 1), else_=0)
+    by = (_consent.c.client_id, _consent.c.scope, _membership.c.role, state)
+    return (
+        select(
+            *by,
+            *(func.max(_client.c[name]).label(name) for name in ("client_name", "publisher", "logo", "client_uri", "policy_uri")),
+            func.count().label("people"),
+            func.sum(own).label("own"),
+            func.sum(undoable).label("undoable"),
+            func.max(_consent.c.granted_at).label("granted_at"),
+            func.max(_consent.c.expires_at).label("expires_at"),
+            func.max(_consent.c.last_accessed_at).label("last_accessed_at"),
+            func.max(_consent.c.revoked_at).label("revoked_at"),
+        )
+        .select_from(standing.source())
+        .group_by(*by)
+    )
+
+
+def _people(viewer: Viewer) -> Select[Any]:
+    ended = case(
+        (_consent.c.revoked_at.is_not(None), _consent.c.revoked_at),
+        (and_(standing.session_is_over(viewer.now), _session.c.ended_at.is_not(None)), _session.c.ended_at),
+        (
+            and_(standing.session_is_over(viewer.now), _session.c.idle_expires_at < _session.c.expires_at),
+            _session.c.idle_expires_at,
+        ),
+        (standing.session_is_over(viewer.now), _session.c.expires_at),
+        else_=_consent.c.expires_at,
+    )
+    names = ("given_name", "middle_name", "family_name")
+    return (
+        select(
+            _consent.c.id, _consent.c.client_id, _consent.c.user_id, _consent.c.scope, _consent.c.role,
+            _consent.c.granted_at, _consent.c.expires_at, _consent.c.last_accessed_at,
+            _user.c.email, *(_user.c[name] for name in names), *(_ender.c[name].label(f"ender_{name}") for name in names),
+            _membership.c.role.label("role_now"), standing.state(viewer.now).label("state"), ended.label("ended_at"),
+            case((_just_ended(viewer), 1), else_=0).label("undoable"),
+        )
+        .select_from(standing.source().outerjoin(_ender, _ender.c.id == _consent.c.revoked_by_user_id))
+    )  # fmt: skip
+
+
+def _first_people(viewer: Viewer, *conditions: ColumnElement[bool]) -> Select[Any]:
+    """The first people of each application: the viewer before all others, then the latest grant first."""
+    place = func.row_number().over(
+        partition_by=_consent.c.client_id,
+        order_by=(
+            _consent.c.revoked_at.is_not(None),
+            case((_consent.c.user_id == viewer.user_id, 0), else_=1),
+            _consent.c.id.desc(),
+        ),
+    )
+    ranked = _people(viewer).where(*conditions).add_columns(place.label("place")).subquery()
+    return select(ranked).where(ranked.c.place <= PEOPLE_IN_A_ROW).order_by(ranked.c.client_id, ranked.c.place)

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal import Portal
+from portal.audit.models import AuditEvent
+from portal.consents.models import Consent
+from tests.support.clock import Clock
+from tests.support.csrf import csrf
+from tests.support.forms import form_in, forms_in, submit
+from tests.support.signin import Cast
+
+Transaction = Callable[[], AbstractContextManager[Session]]
+PAGE = "/business/business-acme/access"
+REVOKE = f"{PAGE}/ledgerly/revoke"
+UNDO = f"{PAGE}/ledgerly/undo"
+HTMX = {"HX-Request": "true"}
+
+
+def events(transaction: Transaction, kind: str) -> list[AuditEvent]:
+    with transaction() as session:
+        return list(session.scalars(select(AuditEvent).where(AuditEvent.kind == kind).order_by(AuditEvent.id)))
+
+
+def standing(transaction: Transaction) -> set[str]:
+    with transaction() as session:
+        return set(session.scalars(select(Consent.id).where(Consent.revoked_at.is_(None))))
+
+
+def test_one_click_ends_the_whole_application(browser: FlaskClient, cast: Cast, transaction: Transaction) -> None:
+    cast.add_consent(cast.alice)
+    cast.add_consent(cast.bob)
+    elsewhere = cast.add_consent(cast.alice, partner=cast.pocketfolio)
+    cast.open_session(browser, cast.alice)
+    answer = submit(browser, browser.get(PAGE), action="/ledgerly/revoke")
+    assert answer.status_code == 303 and answer.location.endswith(PAGE)
+    assert standing(transaction) == {elsewhere.id}
+    shown = browser.get(answer.location).text
+    assert "Access ended" in shown and "Undo" in shown and "its own policy" in shown
+    told = events(transaction, "consent.revoked")
+    assert {event.detail["granted_by_name"] for event in told} == {cast.alice.name, cast.bob.name}
+    assert all(event.detail["user_name"] == cast.alice.name and event.detail["client_name"] == "Ledgerly" for event in told)
+
+
+def test_with_htmx_the_row_comes_back_as_the_page_shows_it(browser: FlaskClient, cast: Cast) -> None:
+    cast.add_consent(cast.alice)
+    cast.open_session(browser, cast.alice)
+    answer = submit(browser, browser.get(PAGE), action="/ledgerly/revoke", headers=HTMX)
+    assert answer.status_code == 200
+    row = answer.text[answer.text.index("<tr") : answer.text.index("</tr>")].replace(" autofocus", "")
+    assert "Access ended" in row and "Undo" in row
+    assert row in browser.get(PAGE).text
+
+
+def test_a_get_ends_nothing(browser: FlaskClient, cast: Cast, transaction: Transaction) -> None:
+    consent = cast.add_consent(cast.alice)
+    cast.open_session(browser, cast.alice)
+    for path in (REVOKE, UNDO, f"{PAGE}/ledgerly/people/{consent.id}/revoke"):
+        assert browser.get(path).status_code == 405
+    assert standing(transaction) == {consent.id}
+
+
+def test_a_stranger_finds_nothing_to_end(app: Portal, browser: FlaskClient, cast: Cast, transaction: Transaction) -> None:
+    consent = cast.add_consent(cast.alice)
+    token = csrf(app, cast.open_session(browser, cast.charlie))
+    for path in (REVOKE, UNDO, f"{PAGE}/ledgerly/people/{consent.id}/revoke", "/business/business-birch/access/ledgerly/revoke"):
+        assert browser.post(path, data=token).status_code == 404
+    crossed = f"/business/business-birch/access/ledgerly/people/{consent.id}/revoke"
+    assert browser.post(crossed, data=token).status_code == 404
+    assert standing(transaction) == {consent.id}
+
+
+@pytest.mark.parametrize("person", ["none", "charlie"])
+def test_a_missing_or_foreign_csrf_token_ends_nothing(
+    app: Portal, browser: FlaskClient, cast: Cast, transaction: Transaction, person: str
+) -> None:
+    consent = cast.add_consent(cast.alice)
+    cast.open_session(browser, cast.alice)
+    data = {}
+    if person == "charlie":
+        data = csrf(app, cast.open_session(app.test_client(), cast.charlie))
+    for path in (REVOKE, UNDO, f"{PAGE}/ledgerly/people/{consent.id}/revoke"):
+        assert browser.post(path, data=data).status_code == 400
+    assert standing(transaction) == {consent.id}
+
+
+def test_who_is_signed_out_ends_nothing(browser: FlaskClient, cast: Cast, transaction: Transaction) -> None:
+    consent = cast.add_consent(cast.alice)
+    assert browser.post(REVOKE).status_code in (302, 303, 400)
+    assert standing(transaction) == {consent.id}
+
+
+def test_an_application_that_was_never_connected_is_not_found(app: Portal, browser: FlaskClient, cast: Cast) -> None:
+    token = csrf(app, cast.open_session(browser, cast.alice))
+    for client in ("ledgerly", "nobody", "a%00b"):
+        assert browser.post(f"{PAGE}/{client}/revoke", data=token).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "role", ["access_controller", "fund_administrator", "feeds_administrator", "fund_tax_agent", "fund_auditor", "fund_adviser"]
+)
+def test_what_each_role_ends(browser: FlaskClient, cast: Cast, transaction: Transaction, role: str) -> None:
+    erin = cast.add_user()
+    cast.add_member(erin, cast.acme, role)
+    others, own = cast.add_consent(cast.alice), cast.add_consent(erin, role=role, scope="openid")
+    cast.open_session(browser, erin)
+    submit(browser, browser.get(PAGE), action="/ledgerly/revoke")
+    everything = role in ("access_controller", "fund_administrator")
+    assert standing(transaction) == (set() if everything else {others.id})
+    assert own.id not in standing(transaction)
+
+
+def test_the_button_says_that_it_ends_only_what_one_granted(browser: FlaskClient, cast: Cast) -> None:
+    cast.add_consent(cast.alice)
+    cast.add_consent(cast.bob)
+    cast.open_session(browser, cast.bob)
+    assert "(what you granted)" in browser.get(PAGE).text
+    cast.open_session(browser, cast.alice)
+    page = browser.get(PAGE).text
+    assert "Revoke access" in page and "(what you granted)" not in page
+
+
+def test_who_granted_nothing_has_no_button_and_is_refused(
+    app: Portal, browser: FlaskClient, cast: Cast, transaction: Transaction
+) -> None:
+    consent = cast.add_consent(cast.alice)
+    token = csrf(app, cast.open_session(browser, cast.bob))
+    page = browser.get(PAGE)
+    assert "Ledgerly" in page.text and not [form for form in forms_in(page) if form.action.endswith("revoke")]
+    for path in (REVOKE, f"{PAGE}/ledgerly/people/{consent.id}/revoke"):
+        assert browser.post(path, data=token).status_code == 403
+    assert standing(transaction) == {consent.id}
+
+
+def test_one_persons_part_ends_alone(browser: FlaskClient, cast: Cast, transaction: Transaction) -> None:
+    alices, bobs = cast.add_consent(cast.alice), cast.add_consent(cast.bob)
+    cast.open_session(browser, cast.alice)
+    answer = submit(browser, browser.get(PAGE), action=f"/people/{bobs.id}/revoke", headers=HTMX)
+    assert answer.status_code == 200 and "Access ended" in answer.text and "Revoke access" in answer.text
+    assert standing(transaction) == {alices.id}
+    answer = submit(browser, browser.get(PAGE), action="/ledgerly/undo")
+    assert answer.status_code == 303
+    assert standing(transaction) == {alices.id, bobs.id}
+
+
+def test_undo_restores_exactly_what_that_click_ended(
+    browser: FlaskClient, cast: Cast, transaction: Transaction, clock: Clock
+) -> None:
+    alices, bobs, danas = (cast.add_consent(person) for person in (cast.alice, cast.bob, cast.dana))
+    cast.open_session(browser, cast.alice)
+    submit(browser, browser.get(PAGE), action=f"/people/{danas.id}/revoke")
+    clock.advance(seconds=2)
+    submit(browser, browser.get(PAGE), action="/ledgerly/revoke")
+    assert standing(transaction) == set()
+    answer = submit(browser, browser.get(PAGE), action="/ledgerly/undo", headers=HTMX)
+    assert answer.status_code == 200 and "Revoke access" in answer.text
+    assert standing(transaction) == {alices.id, bobs.id}
+    assert len(events(transaction, "consent.undone")) == 2
+
+
+def test_undo_is_over_after_its_time(browser: FlaskClient, cast: Cast, transaction: Transaction, clock: Clock) -> None:
+    cast.add_consent(cast.alice)
+    cast.open_session(browser, cast.alice)
+    submit(browser, browser.get(PAGE), action="/ledgerly/revoke")
+    page = browser.get(PAGE)
+    clock.advance(seconds=31)
+    answer = submit(browser, page, action="/ledgerly/undo")
+    assert answer.status_code == 409 and "time to undo is over" in answer.text
+    assert standing(transaction) == set() and events(transaction, "consent.undone") == []
+
+
+def test_only_the_same_person_undoes(app: Portal, browser: FlaskClient, cast: Cast, transaction: Transaction) -> None:
+    cast.add_consent(cast.alice)
+    cast.open_session(browser, cast.alice)
+    submit(browser, browser.get(PAGE), action="/ledgerly/revoke")
+    other = app.test_client()
+    token = csrf(app, cast.open_session(other, cast.dana))
+    assert "Access ended" in other.get(PAGE).text
+    assert not [form for form in forms_in(other.get(PAGE)) if form.action.endswith("undo")]
+    assert other.post(UNDO, data=token).status_code == 409
+    assert "time to undo is over" in other.post(UNDO, data=token).text
+
+
+def test_undo_is_refused_when_a_new_consent_stands(browser: FlaskClient, cast: Cast, transaction: Transaction) -> None:
+    cast.add_consent(cast.alice)
+    cast.open_session(browser, cast.alice)
+    submit(browser, browser.get(PAGE), action="/ledgerly/revoke")
+    page = form_in(browser.get(PAGE), action="/undo").data()
+    new = cast.add_consent(cast.alice, scope="openid")
+    answer = browser.post(UNDO, data=page)
+    assert answer.status_code == 409 and "connected again" in answer.text
+    assert standing(transaction) == {new.id}
+
+
+def test_a_second_undo_changes_nothing(browser: FlaskClient, cast: Cast, transaction: Transaction) -> None:
+    cast.add_consent(cast.alice)
+    cast.open_session(browser, cast.alice)
+    submit(browser, browser.get(PAGE), action="/ledgerly/revoke")
+    page = browser.get(PAGE)
+    for _ in range(2):
+        assert submit(browser, page, action="/ledgerly/undo", headers=HTMX).status_code == 200
+    assert len(events(transaction, "consent.undone")) == 1
+
+
+def test_what_the_client_ended_cannot_be_undone(browser: FlaskClient, cast: Cast, transaction: Transaction, clock: Clock) -> None:
+    cast.add_consent(cast.alice, revoked_at=clock.now(), revoke_reason="client")
+    standing_one = cast.add_consent(cast.bob)
+    cast.open_session(browser, cast.alice)
+    token = form_in(browser.get(PAGE), action="/revoke").data()
+    browser.post(UNDO, data=token)
+    assert standing(transaction) == {standing_one.id}
+
+
+def test_a_click_on_a_page_left_open_too_long_shows_the_ended_row(
+    browser: FlaskClient, cast: Cast, transaction: Transaction, clock: Clock
+) -> None:
+    cast.add_consent(cast.alice)
+    cast.open_session(browser, cast.alice)
+    page = browser.get(PAGE)
+    submit(browser, page, action="/ledgerly/revoke")
+    clock.advance(minutes=5)
+    again = submit(browser, page, action="/ledgerly/revoke", headers=HTMX)
+    assert again.status_code == 200 and "Access ended" in again.text and "Undo" not in again.text
+    assert len(events(transaction, "consent.revoked")) == 1
+
+
+def test_an_expired_consent_is_not_said_to_be_revoked(
+    browser: FlaskClient, cast: Cast, transaction: Transaction, clock: Clock
+) -> None:
+    cast.add_consent(cast.alice, expires_at=clock.now() + timedelta(minutes=1))
+    cast.open_session(browser, cast.alice)
+    page = browser.get(PAGE)
+    clock.advance(minutes=2)
+    assert submit(browser, page, action="/ledgerly/revoke", headers=HTMX).status_code == 200
+    assert events(transaction, "consent.revoked") == []
