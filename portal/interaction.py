@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, update
+from sqlalchemy import JSON, Index, delete, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.db import Base, Id, new_id
@@ -39,8 +39,8 @@ class Interaction(Base):
 
 def find(db: Session, interaction_id: str | None, *, session_id: str | None, now: datetime) -> Interaction | None:
     """The live interaction of this browser session, or None: a stranger's id, a spent one and an old one look alike."""
-    if not interaction_id or not session_id:
-        return None
+    if not interaction_id or not session_id or not interaction_id.isprintable():
+        return None  # PostgreSQL takes no NUL
     parked = db.get(Interaction, interaction_id)
     if parked is None or parked.session_id != session_id or parked.spent_at is not None or parked.expires_at <= now:
         return None
@@ -59,3 +59,8 @@ def spend(db: Session, parked: Interaction, *, now: datetime) -> bool:
     """Claim the one answer this interaction may have; False when another tab already took it."""
     claim = update(Interaction).where(Interaction.id == parked.id, Interaction.spent_at.is_(None)).values(spent_at=now)
     return db.execute(claim).rowcount == 1  # type: ignore[attr-defined,no-any-return]
+
+
+def prune(db: Session, *, before: datetime) -> int:
+    """Delete the parked requests that expired before this moment. Returns how many there were."""
+    return db.execute(delete(Interaction).where(Interaction.expires_at < before)).rowcount  # type: ignore[attr-defined,no-any-return]

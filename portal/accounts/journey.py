@@ -74,18 +74,21 @@ class Journey:
         settings: Settings = sessions.current_settings()
         return self.parked is not None and settings.mfa == "required" and "mfa" not in row.amr
 
-    def goal(self) -> str:
+    def goal(self, default: str = AFTER_SIGN_IN) -> str:
         """Where this leads once the person is who they must be."""
         if self.parked is None:
-            return web.safe_next(self.next, AFTER_SIGN_IN)
+            return self.next or default
         if RESUME in current_app.view_functions:
             return url_for(RESUME, interaction=self.parked.id)
         return f"/connect/continue?interaction={self.parked.id}"
 
-    def onward(self, row: BrowserSession, *prompts: str) -> Response:
-        """Note which prompts were answered, and go to what comes next."""
+    def answer(self, *prompts: str) -> None:
+        """Note in the parked request what the person has just done for it."""
         if self.parked is not None:
             signin.answer_prompts(self.parked, *prompts, now=db.utcnow())
+
+    def onward(self, row: BrowserSession) -> Response:
+        """Go to what comes next."""
         if self.needs_second_factor(row):
             return web.see_other(url_for("accounts.enrolment", **self.query))
         return web.see_other(self.goal())

@@ -82,7 +82,7 @@ def _refuse_password(form: Any, journey: Journey, checked: Checked) -> Response:
     if checked.refused_by is None:
         form.form_errors.append(WRONG_PASSWORD)
         return _sign_in_page(form, journey, 400)
-    form.form_errors.append(_wait(checked.refused_by))
+    form.form_errors.append(wait_words(checked.refused_by))
     return _sign_in_page(form, journey, 429, _retry_after(checked.refused_by))
 
 
@@ -152,7 +152,7 @@ def _check_code(*, recovery: bool) -> Response:
     if not checked.is_right:
         signin.record_refusal(db.session, user_id=user.id, reason="code", refused_by=checked.refused_by, now=now)
         if checked.refused_by is not None:
-            form.code.errors = [_wait(checked.refused_by)]
+            form.code.errors = [wait_words(checked.refused_by)]
             return _code_page(form, recovery=recovery, status=429, headers=_retry_after(checked.refused_by))
         form.code.errors = [WRONG_RECOVERY_CODE if recovery else WRONG_CODE]
         return _code_page(form, recovery=recovery, status=400)
@@ -177,7 +177,8 @@ def _code_page(form: Any, *, recovery: bool, status: int = 200, headers: dict[st
 def _onward(journey: Journey, row: BrowserSession, *prompts: str) -> Response:
     if journey.is_lost:
         flash(journeys.LOST, "warning")
-    return journey.onward(row, *prompts)
+    journey.answer(*prompts)
+    return journey.onward(row)
 
 
 # leaving
@@ -216,7 +217,8 @@ def _app() -> Any:
     return current_app
 
 
-def _wait(attempt: Attempt) -> str:
+def wait_words(attempt: Attempt) -> str:
+    """When the person may try again."""
     minutes = -(-attempt.seconds_left(db.utcnow()) // 60)
     return f"Too many attempts. For your safety, try again in {minutes} minute{'s' if minutes != 1 else ''}."
 

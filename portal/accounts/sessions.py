@@ -14,7 +14,7 @@ from typing import Any, cast
 from flask import Flask, Request, Response, current_app, g
 from flask import session as flask_session
 from flask.sessions import SessionInterface, SessionMixin
-from sqlalchemy import select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from portal import crypto, db
@@ -201,6 +201,41 @@ def list_live(session: Session, user_id: str, *, now: datetime) -> list[BrowserS
             .order_by(BrowserSession.last_seen_at.desc())
         )
     )
+
+
+def find_own(session: Session, user_id: str, session_id: str) -> BrowserSession | None:
+    """A session of this person, live or ended; None for a stranger's and for none."""
+    if not session_id.isalnum():
+        return None
+    return session.scalars(
+        select(BrowserSession).where(BrowserSession.id == session_id, BrowserSession.user_id == user_id)
+    ).one_or_none()
+
+
+def end_others(session: Session, user_id: str, *, keep: str | None, reason: str, now: datetime) -> int:
+    """End every live session of a person but the one to keep: one write. Returns how many ended."""
+    ending = (
+        update(BrowserSession)
+        .where(
+            or_(BrowserSession.user_id == user_id, BrowserSession.pending_user_id == user_id),
+            BrowserSession.ended_at.is_(None),
+            BrowserSession.id != (keep or ""),
+            BrowserSession.idle_expires_at > now,
+            BrowserSession.expires_at > now,
+        )
+        .values(ended_at=now, end_reason=reason)
+    )
+    return session.execute(ending).rowcount  # type: ignore[attr-defined,no-any-return]
+
+
+def prune(session: Session, *, before: datetime) -> int:
+    """Delete the sessions that were over before this moment and nobody signed in to; the others tell who was here when.
+
+    Returns how many there were.
+    """
+    is_over = or_(BrowserSession.ended_at < before, BrowserSession.idle_expires_at < before, BrowserSession.expires_at < before)
+    unused = delete(BrowserSession).where(BrowserSession.user_id.is_(None), is_over)
+    return session.execute(unused).rowcount  # type: ignore[attr-defined,no-any-return]
 
 
 def init_app(app: Flask) -> None:

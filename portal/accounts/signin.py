@@ -158,6 +158,11 @@ def is_fresh(row: BrowserSession, *, now: datetime) -> bool:
     return age is not None and age <= FRESH
 
 
+def may_change_security(row: BrowserSession, user: User, *, now: datetime) -> bool:
+    """Whether this session has proved enough, and lately enough, to change what signing in needs."""
+    return is_fresh(row, now=now) and (not user.mfa_on or "mfa" in row.amr)
+
+
 def answer_prompts(parked: Interaction, *prompts: str, now: datetime) -> None:
     """Note in the parked request that the person has done these for it: `login`, `mfa`."""
     parked.prompted = {**parked.prompted, **dict.fromkeys(prompts, int(now.timestamp()))}

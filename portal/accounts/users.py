@@ -6,10 +6,11 @@ from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload
 
 from portal.accounts.models import User
+from portal.audit.record import record
 
 MAX_EMAIL_LENGTH = 254
 MAX_NAME_LENGTH = 200
@@ -64,7 +65,32 @@ def add(
     )
     db.add(user)
     db.flush()
+    record(db, "user.added", now=now, user_id=user.id, user_name=user.name)
     return user
+
+
+def change_password(db: Session, user_id: str, *, old_hash: str, new_hash: str) -> bool:
+    """Claim the change from the password that was just checked; False when it is another one by now."""
+    claim = update(User).where(User.id == user_id, User.password_hash == old_hash).values(password_hash=new_hash)
+    return db.execute(claim).rowcount == 1  # type: ignore[attr-defined,no-any-return]
+
+
+def disable(db: Session, user: User, *, now: datetime) -> bool:
+    """Keep a person out from now on; False when they are out already."""
+    claim = update(User).where(User.id == user.id, User.disabled_at.is_(None)).values(disabled_at=now)
+    if db.execute(claim).rowcount != 1:  # type: ignore[attr-defined]
+        return False
+    record(db, "user.disabled", now=now, user_id=user.id, user_name=user.name)
+    return True
+
+
+def enable(db: Session, user: User, *, now: datetime) -> bool:
+    """Let a person in again; False when they are not disabled."""
+    claim = update(User).where(User.id == user.id, User.disabled_at.is_not(None)).values(disabled_at=None)
+    if db.execute(claim).rowcount != 1:  # type: ignore[attr-defined]
+        return False
+    record(db, "user.enabled", now=now, user_id=user.id, user_name=user.name)
+    return True
 
 
 def is_zone(name: str) -> bool:
