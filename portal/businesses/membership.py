@@ -31,7 +31,6 @@ def find_active(session: Session, user_id: str, business_id: str) -> Membership 
         select(Membership)
         .where(Membership.user_id == user_id, Membership.business_id == business_id, *_is_active(_membership))
         .options(joinedload(Membership.business, innerjoin=True))
-        .execution_options(populate_existing=True)
     ).one_or_none()
 
 
@@ -86,7 +85,6 @@ def list_of_business(session: Session, business_id: str) -> list[Membership]:
             .where(Membership.business_id == business_id, Membership.ended_at.is_(None))
             .options(contains_eager(Membership.user))
             .order_by(User.family_name, User.given_name, Membership.id)
-            .execution_options(populate_existing=True)
         )
     )
 
@@ -99,7 +97,6 @@ def get_of_business(session: Session, business_id: str, membership_id: str) -> M
             select(Membership)
             .where(Membership.id == membership_id, Membership.business_id == business_id, Membership.ended_at.is_(None))
             .options(joinedload(Membership.user, innerjoin=True))
-            .execution_options(populate_existing=True)
         ).one_or_none()
     if found is None:
         raise NotFound("This person is not, or no longer, a user of this business. Nothing was changed.")
@@ -154,7 +151,7 @@ def _answer_invitation(
     record.record(
         session, kind, now=now, user_id=user.id, business_id=business.id,
         business_name=business.name, user_name=user.name, member_name=user.name, role=claimed.role,
-        **({"declined": True} if kind == "membership.ended" else {}),
+        declined=kind == "membership.ended",
     )  # fmt: skip
     return business
 

@@ -6,6 +6,7 @@ and applications there are: one that counts and sums up, and one for the first p
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, case, func, or_, select
@@ -82,6 +83,19 @@ def list_ended(
     rows = session.execute(query.order_by(_consent.c.id.desc()).limit(limit + 1)).all()
     shown = [EndedPart(part_of(row, viewer), row.client_id, row.client_name, row.publisher, row.logo) for row in rows[:limit]]
     return shown, rows[limit - 1].id if len(rows) > limit else None
+
+
+def count_applications(session: Session, user_id: str, *, now: datetime) -> dict[str, int]:
+    """How many applications reach each business of a person today; a business that none reaches is left out."""
+    mine = standing.membership.alias("mine")
+    query = (
+        select(_consent.c.business_id, func.count(_consent.c.client_id.distinct()).label("applications"))
+        .select_from(standing.source().join(mine, mine.c.business_id == _consent.c.business_id))
+        .where(mine.c.user_id == user_id, mine.c.accepted_at.is_not(None), mine.c.ended_at.is_(None))
+        .where(standing.stands(now), standing.state(now) == standing.ACTIVE)
+        .group_by(_consent.c.business_id)
+    )
+    return {row.business_id: row.applications for row in session.execute(query)}
 
 
 # the queries

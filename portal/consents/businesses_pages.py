@@ -1,0 +1,45 @@
+"""All my businesses: where I may act, as what, and how many applications reach each. It counts connections, so it is here."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_login import current_user, login_required
+
+from portal import db, web
+from portal.businesses import abn, membership, roles
+from portal.businesses.models import Membership
+from portal.consents import access
+
+bp = Blueprint("my_businesses", __name__)
+
+SEARCH_FROM = 8
+
+
+@bp.get("/businesses")
+@login_required
+def businesses() -> ResponseReturnValue:
+    """The businesses of the person, with invitations to answer, and a search where there are many."""
+    everything = membership.list_all(db.session, current_user.id)
+    accepted = [member for member in everything if member.accepted_at is not None]
+    q = " ".join(request.args.get("q", "").split())[:100]
+    return render_template(
+        "consents/_businesses.html" if web.is_fragment() else "consents/businesses.html",
+        nav="businesses",
+        nav_businesses=[member.business for member in accepted],
+        members=[member for member in accepted if _matches(member, q)],
+        invitations=[member for member in everything if member.accepted_at is None],
+        counts=access.count_applications(db.session, current_user.id, now=db.utcnow()),
+        role_title=roles.title,
+        total=len(accepted),
+        searchable=len(accepted) >= SEARCH_FROM,
+        q=q,
+    )
+
+
+def _matches(member: Membership, q: str) -> bool:
+    """Whether a business's name, code or ABN holds the words; an ABN is found with and without its spaces."""
+    business, text = member.business, q.casefold()
+    digits = abn.normalise(q)
+    by_abn = digits.isdigit() and digits in business.abn
+    return text in business.name.casefold() or text in business.code.casefold() or by_abn

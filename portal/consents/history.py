@@ -1,0 +1,113 @@
+"""What happened in a business, as plain sentences: one table of them, by kind of audit event.
+
+Every member sees how connections and users came and went. How and from where people sign in is theirs alone and is in
+no business's history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from portal.audit.models import AuditEvent
+from portal.businesses import roles
+from portal.consents import catalogue
+
+Facts = Mapping[str, Any]
+
+
+class Told(dict[str, Any]):
+    """The facts of an event. What an event does not know reads as a word that is true of anyone."""
+
+    UNKNOWN = {"user_name": "Somebody", "client_name": "A partner application", "member_name": "Somebody", "role": "another role"}
+
+    def __missing__(self, name: str) -> str:
+        return self.UNKNOWN.get(name, "")
+
+
+def _ended(facts: Facts) -> str:
+    granted_by, user = facts.get("granted_by_name"), facts.get("user_name")
+    if not user:
+        return "{client_name} gave back its access."
+    if granted_by and granted_by != user:
+        return "{user_name} ended the access of {client_name} that {granted_by_name} had allowed."
+    return "{user_name} ended the access of {client_name}."
+
+
+def _undone(facts: Facts) -> str:
+    if facts.get("granted_by_name") not in (None, facts.get("user_name")):
+        return "{user_name} took back ending the access of {client_name} that {granted_by_name} had allowed."
+    return "{user_name} took back ending the access of {client_name}."
+
+
+def _added(facts: Facts) -> str:
+    return "{member_name} was added as {role}." if facts.get("accepted") else "{member_name} was invited as {role}."
+
+
+def _left(facts: Facts) -> str:
+    if facts.get("declined"):
+        return "{member_name} declined the invitation."
+    if facts.get("member_name") == facts.get("user_name"):
+        return "{member_name} left the business."
+    return "{user_name} removed {member_name}; what they had allowed opens nothing since then."
+
+
+def _policy(facts: Facts) -> str:
+    if facts.get("policy") == "access_controllers":
+        return "{user_name} let only Access Controllers connect applications."
+    return "{user_name} let every accepted user connect applications."
+
+
+SENTENCES: dict[str, str | Callable[[Facts], str]] = {
+    "consent.given": "{user_name} allowed {client_name} to reach the data of this business.",
+    "consent.changed": "{user_name} changed what {client_name} may reach.",
+    "consent.denied": "{user_name} denied {client_name} access.",
+    "consent.revoked": _ended,
+    "consent.undone": _undone,
+    "consent.expired": "The access of {client_name} that {user_name} had allowed expired.",
+    "authorization.revoked": "{client_name} gave back its tokens.",
+    "token.reuse_refused": "{client_name} presented a refresh token that was used before; that line of access was ended for safety.",
+    "code.replay_refused": "{client_name} presented a code that was used before; what it had produced was ended for safety.",
+    "membership.added": _added,
+    "membership.accepted": "{member_name} accepted the invitation as {role}.",
+    "membership.role_changed": "{user_name} made {member_name} {role}, who was {role_before}.",
+    "membership.ended": _left,
+    "business.policy_changed": _policy,
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One event as a person reads it; `reference` and `technical` stand in the fold."""
+
+    id: str
+    at: datetime
+    sentence: str
+    scopes: tuple[str, ...]
+    role: str | None
+    reference: str | None
+    technical: tuple[tuple[str, str], ...]
+
+
+def entry_of(event: AuditEvent, *, with_address: bool) -> Entry:
+    """The sentence of an event whose kind is in SENTENCES. The network address is for those who manage the business."""
+    facts = Told(event.detail)
+    for name in ("role", "role_before"):
+        if name in facts:
+            facts[name] = roles.title(str(facts[name]))
+    shape = SENTENCES[event.kind]
+    sentence = (shape if isinstance(shape, str) else shape(facts)).format_map(facts)
+    technical = [("Event", event.id), ("Kind", event.kind), ("Client", event.client_id), ("Consent", event.consent_id)]
+    if with_address:
+        technical.append(("Network address", event.address))
+    return Entry(
+        id=event.id,
+        at=event.at,
+        sentence=sentence,
+        scopes=tuple(catalogue.in_order(event.detail.get("scopes") or ())),
+        role=facts["role"] if event.kind.startswith("consent.") and "role" in facts else None,
+        reference=event.request_id,
+        technical=tuple((name, value) for name, value in technical if value),
+    )
