@@ -1,0 +1,135 @@
+/* What makes pages pleasanter where scripts run; every page works without. Nothing here decides anything.
+
+   data-popup on <details>       closes on Escape and on a click elsewhere
+   data-focus                    takes the focus when the page arrives (the error summary)
+   data-undo-seconds             on a form: its button hides when the seconds are over, since the server refuses then
+   form                          is sent once, however often its button is pressed
+   #status                       what htmx puts there floats, so that nothing moves under the pointer, and leaves by itself */
+(() => {
+  "use strict";
+
+  const CALM_SECONDS = 12;
+  const BUSY_MILLISECONDS = 300;
+  const status = document.getElementById("status");
+
+  // popups
+
+  const openPopups = () => document.querySelectorAll("details[data-popup][open]");
+
+  document.addEventListener("click", (event) => {
+    for (const popup of openPopups()) if (!popup.contains(event.target)) popup.open = false;
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const popup of openPopups()) {
+      popup.open = false;
+      if (popup.contains(document.activeElement)) popup.querySelector("summary").focus();
+    }
+    calm();
+  });
+
+  // one press, one request
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.hasAttribute("hx-post") || form.hasAttribute("hx-get")) return;
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "yes";
+    for (const button of form.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
+  });
+
+  window.addEventListener("pageshow", () => {
+    // the page may come back from the browser's memory, and its forms must work again
+    for (const form of document.querySelectorAll("form[data-sent]")) {
+      delete form.dataset.sent;
+      for (const button of form.querySelectorAll("button")) button.removeAttribute("aria-disabled");
+    }
+  });
+
+  // undo ends when its seconds are over
+
+  const countDown = (root) => {
+    for (const form of root.querySelectorAll("form[data-undo-seconds]:not([data-counting])")) {
+      form.dataset.counting = "yes";
+      setTimeout(() => form.remove(), Number(form.dataset.undoSeconds) * 1000);
+    }
+  };
+
+  // what was said
+
+  let quiet;
+
+  const calm = () => {
+    if (!status?.classList.contains("is-floating")) return;
+    clearTimeout(quiet);
+    status.classList.remove("is-floating");
+    status.replaceChildren();
+  };
+
+  const say = () => {
+    clearTimeout(quiet);
+    if (!status.textContent.trim()) return;
+    status.classList.add("is-floating");
+    if (!status.querySelector(".notice--danger")) quiet = setTimeout(calm, CALM_SECONDS * 1000);
+  };
+
+  // htmx
+
+  let wanted; // what had the focus, and is about to be replaced
+
+  document.addEventListener("htmx:before:swap", () => {
+    const focused = document.activeElement;
+    wanted = focused && focused !== document.body ? { id: focused.id, row: focused.closest("[id]")?.id } : undefined;
+  });
+
+  document.addEventListener("htmx:after:swap", () => {
+    countDown(document);
+    if (!wanted || document.activeElement !== document.body) return;
+    const again = wanted.id && document.getElementById(wanted.id);
+    const row = wanted.row && document.getElementById(wanted.row);
+    const target = document.querySelector("[autofocus]") || again || row?.querySelector("button, a[href], summary, input");
+    target?.focus({ preventScroll: true });
+  });
+
+  if (status) {
+    const said = new MutationObserver(say);
+    document.addEventListener("htmx:before:request", () => said.observe(status, { childList: true }), { once: true });
+  }
+
+  // a word when an answer takes its time
+
+  const busy = document.createElement("p");
+  busy.className = "busy";
+  busy.textContent = "Working…";
+  let waiting = 0;
+  let slow;
+
+  document.addEventListener("htmx:before:request", () => {
+    waiting += 1;
+    if (waiting === 1) slow = setTimeout(() => document.body.append(busy), BUSY_MILLISECONDS);
+  });
+
+  document.addEventListener("htmx:finally:request", () => {
+    waiting = Math.max(0, waiting - 1);
+    if (waiting > 0) return;
+    clearTimeout(slow);
+    busy.remove();
+  });
+
+  document.addEventListener("htmx:error", () => {
+    if (!status) return;
+    const words = document.createElement("p");
+    words.className = "notice notice--danger";
+    words.textContent = "The portal could not be reached. Check your connection and try again; if you changed something, reload the page to see how it stands.";
+    status.replaceChildren(words);
+  });
+
+  // on arrival
+
+  document.querySelector("[data-focus]")?.focus();
+  countDown(document);
+})();
