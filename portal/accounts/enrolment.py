@@ -19,7 +19,8 @@ from portal.accounts.pages import bp
 from portal.errors import Forbidden
 from portal.web import see_other
 
-SETUP = "mfa_setup"
+SETUP, SHOWN_ONCE = "mfa_setup", "recovery_codes"
+"""What the session holds meanwhile, encrypted."""
 WRONG_CODE = "That code does not match. Check that the time on your device is right, and enter the code it shows now."
 STALE = "To change how you sign in, first confirm that it is you."
 TIMED_OUT = "The set-up took too long, so a new key was made. Remove the old entry from your app and scan this code instead."
@@ -41,7 +42,7 @@ def enrolment() -> Response:
 @bp.post("/account/mfa")
 @login_required
 def confirm_enrolment() -> Response:
-    """The factor is on and the recovery codes are shown, this once; or the page again."""
+    """The factor is on, and the recovery codes are next; or the page again."""
     journey, form, (row, user), now = Journey.of_request(), CodeForm.posted(), _here(), db.utcnow()
     secret = _waiting_secret(user)
     if secret is None:
@@ -57,9 +58,9 @@ def confirm_enrolment() -> Response:
     del sessions.here()[SETUP]
     row = sessions.here().renew()
     row.amr = list(signin.PASSWORD_AND_CODE)
-    others = sessions.end_others(db.session, user.id, keep=row.id, reason="mfa_changed", now=now)
+    sessions.end_others(db.session, user.id, keep=row.id, reason="mfa_changed", now=now)
     journey.answer("mfa")
-    return _codes_page(codes, journey, others)
+    return _to_codes_page(codes, user, journey)
 
 
 @bp.post("/account/mfa/remove")
@@ -81,17 +82,40 @@ def remove_factor() -> Response:
     return see_other(url_for("accounts.account"))
 
 
-@bp.post("/account/recovery-codes")
+@bp.post("/account/recovery-codes/new")
 @login_required
 def new_recovery_codes() -> Response:
-    """Ten new codes, shown this once; the earlier ones no longer work."""
+    """Ten new codes are next; the earlier ones no longer work."""
     row, user = _here()
     if not user.mfa_on:
         return see_other(url_for("accounts.enrolment"))
     if not signin.may_change_security(row, user, now=db.utcnow()):
         return confirm_first("accounts.account")
     codes = mfa.make_recovery_codes(db.session, _app().keyring, user, now=db.utcnow())
-    return _codes_page(codes, Journey(None, False, ""), 0)
+    return _to_codes_page(codes, user, Journey.of_request())
+
+
+@bp.get("/account/recovery-codes")
+@login_required
+def recovery_codes() -> Response:
+    """The new recovery codes, this once; later only that they were shown."""
+    journey, (_, user), here = Journey.of_request(), _here(), sessions.here()
+    codes = mfa.unseal_codes(_app().keyring, here.get(SHOWN_ONCE), user.id)
+    if SHOWN_ONCE in here:
+        del here[SHOWN_ONCE]
+    page = render_template(
+        "accounts/recovery_codes.html",
+        codes=codes,
+        goal=journey.goal(url_for("accounts.account")),
+        nav="account",
+        **journey.context(2),
+    )
+    return make_response(page)
+
+
+def _to_codes_page(codes: list[str], user: User, journey: Journey) -> Response:
+    sessions.here()[SHOWN_ONCE] = mfa.seal_codes(_app().keyring, codes, user.id)
+    return see_other(url_for("accounts.recovery_codes", **journey.query))
 
 
 def confirm_first(endpoint: str, journey: Journey | None = None) -> Response:
@@ -139,16 +163,3 @@ def draw(uri: str) -> Markup:
     """The QR code as SVG, black on white in a white margin of four modules: readers need both in dark mode too."""
     svg = segno.make(uri, error="m").svg_inline(scale=5, border=4, dark="#000", light="#fff")
     return Markup(svg)  # noqa: S704, drawn here, of squares only
-
-
-def _codes_page(codes: list[str], journey: Journey, others: int) -> Response:
-    # Not behind a redirect: the codes are nowhere but in this answer. Sent again, the form makes no second set.
-    page = render_template(
-        "accounts/recovery_codes.html",
-        codes=codes,
-        goal=journey.goal(url_for("accounts.account")),
-        others=others,
-        nav="account",
-        **journey.context(2),
-    )
-    return make_response(page)

@@ -41,6 +41,13 @@ class PostedForm(FlaskForm):  # type: ignore[misc]
     def posted(cls) -> PostedForm:
         return cls(request.form)
 
+    @property
+    def problems(self) -> list[tuple[str | None, str]]:
+        """What is wrong, for the summary on top of the page: the field's id, if it is one field, and the words."""
+        return [(None, words) for words in self.form_errors] + [
+            (name, field.errors[0]) for name, field in self._fields.items() if field.errors
+        ]
+
 
 class SignInForm(PostedForm):
     email = StringField("Email", validators=[EmailAddress()])

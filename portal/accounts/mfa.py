@@ -100,6 +100,22 @@ def make_recovery_codes(db: Session, keyring: Keyring, user: User, *, now: datet
     return ["-".join(code[at : at + GROUP_LENGTH] for at in range(0, len(code), GROUP_LENGTH)) for code in codes]
 
 
+def seal_codes(keyring: Keyring, codes: list[str], user_id: str) -> str:
+    """Codes on their way to the one page that shows them, encrypted, in a form that the server-side session can hold."""
+    return base64.b64encode(keyring.encrypt("recovery-codes-shown", " ".join([user_id, *codes]).encode())).decode()
+
+
+def unseal_codes(keyring: Keyring, sealed: str | None, user_id: str) -> list[str]:
+    """The codes that wait to be shown to this person; none when they were shown."""
+    if not sealed:
+        return []
+    try:
+        owner, *codes = keyring.decrypt("recovery-codes-shown", base64.b64decode(sealed)).decode().split(" ")
+    except DecryptionError:
+        return []
+    return codes if owner == user_id else []
+
+
 def _digest(keyring: Keyring, user_id: str, code: str) -> bytes:
     return keyring.mac("recovery-code", user_id + code)
 
