@@ -84,7 +84,7 @@ def remove(business_id: str, membership_id: str) -> ResponseReturnValue:
     membership.end(db.session, person, by=current_user, now=db.utcnow())
     message = f"{person.user.name} was removed. What they had allowed opens nothing from now on."
     if person.user_id == current_user.id:
-        flash(message)
+        flash(message, "success")
         return _leave()
     return _user_row(member, person, message)
 
@@ -99,7 +99,7 @@ def _leave() -> ResponseReturnValue:
 def _user_row(member: Membership, person: Membership, message: str) -> ResponseReturnValue:
     """The row as it stands now: swapped in place by htmx, or shown by the page that the browser is sent back to."""
     if not web.is_fragment():
-        flash(message)
+        flash(message, "success")
         return web.see_other(url_for("businesses.users", business_id=member.business_id))
     now = _here(member.business_id)
     return render_template("businesses/_user.html", **_context(now, "users"), person=person, message=message)
@@ -110,7 +110,7 @@ def _user_row(member: Membership, person: Membership, message: str) -> ResponseR
 def accept(membership_id: str) -> ResponseReturnValue:
     """Take up an invitation."""
     business = membership.accept(db.session, membership_id, current_user, now=db.utcnow())
-    flash(f"You are a user of {business.name} now.")
+    flash(f"You are a user of {business.name} now.", "success")
     return web.see_other("/businesses")
 
 

@@ -27,8 +27,8 @@ class MyBusinesses:
     def __len__(self) -> int:
         return len(self._found)
 
-    def __getitem__(self, index: int) -> Business:
-        return self._found[index]
+    def __getitem__(self, part: slice) -> list[Business]:
+        return self._found[part]
 
 
 def known_to_templates() -> dict[str, MyBusinesses]:

@@ -134,7 +134,7 @@ def _back(business_id: str) -> str:
     home = url_for("access.table", business_id=business_id)
     if request.method == "POST":
         return web.safe_next(request.form.get("back"), home)
-    return request.full_path.rstrip("?") if not web.is_fragment() or request.args else home
+    return request.full_path.rstrip("?")
 
 
 @bp.get("/<client_id>")
@@ -206,7 +206,7 @@ def _and(names: tuple[str, ...]) -> str:
 def _row(member: Membership, client_id: str, message: str) -> ResponseReturnValue:
     """The row as it stands now: swapped in place by htmx, or shown by the page that the browser is sent back to."""
     if not web.is_fragment():
-        flash(message)
+        flash(message, "success")
         return web.see_other(_back(member.business_id))
     viewer = _viewer(member)
     row = access.get_application(db.session, member.business_id, client_id, viewer)

@@ -1,0 +1,314 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import event, update
+from sqlalchemy.orm import Session
+
+from portal import Portal
+from portal.accounts.models import BrowserSession, User
+from portal.businesses.models import Membership
+from portal.clients.models import Client
+from portal.consents.models import Consent
+from portal.db import new_id
+from tests.support import cast as the_cast
+from tests.support.clock import Clock
+from tests.support.forms import form_in
+from tests.support.signin import Cast
+
+Transaction = Callable[[], AbstractContextManager[Session]]
+PAGE = "/business/business-acme/access"
+HTMX = {"HX-Request": "true"}
+
+
+def names(text: str) -> list[str]:
+    return re.findall(r'class="application-name"[^>]*>([^<]+)<', text)
+
+
+def test_a_row_says_who_allowed_what_until_when_and_when_it_was_used(browser: FlaskClient, cast: Cast, clock: Clock) -> None:
+    cast.add_consent(
+        cast.alice,
+        scope="openid funds.read funds.write offline_access",
+        last_accessed_at=clock.now() - timedelta(hours=3, minutes=1),
+    )
+    cast.open_session(browser, cast.bob)
+    text = browser.get(PAGE).text
+    for words in (
+        "Ledgerly Pty Ltd",
+        "Read and modify all fund information",
+        "Know your identity",
+        cast.alice.name,
+        "Access Controller",
+        "3 hours ago",
+        "Active",
+    ):
+        assert words in text
+    assert "Only while signed in" not in text
+    outside = re.sub(r'<details class="fold technical">.*?</details>', "", text, flags=re.DOTALL)
+    assert "funds.write" not in outside and "offline_access" not in outside
+
+
+def test_what_a_broader_scope_contains_is_no_chip_of_its_own(browser: FlaskClient, cast: Cast) -> None:
+    cast.add_consent(cast.alice, scope="openid funds.summary funds.read")
+    cast.open_session(browser, cast.alice)
+    chips = re.findall(r'<span class="chip[^"]*">([^<]+)<', browser.get(PAGE).text)
+    assert chips == ["Read all fund information", "Know your identity"]
+
+
+def test_what_the_role_no_longer_allows_is_not_listed(browser: FlaskClient, cast: Cast, transaction: Transaction) -> None:
+    cast.add_consent(cast.bob, scope="openid funds.read")
+    cast.open_session(browser, cast.alice)
+    assert "Read all fund information" in browser.get(PAGE).text
+    with transaction() as session:
+        session.execute(update(Membership).where(Membership.user_id == cast.bob.id).values(role="fund_adviser"))
+    assert "Read all fund information" not in browser.get(PAGE).text
+
+
+def test_never_used_says_never_and_online_says_so(browser: FlaskClient, cast: Cast) -> None:
+    cast.add_consent(cast.alice, scope="openid funds.summary")
+    cast.open_session(browser, cast.alice)
+    text = browser.get(PAGE).text
+    assert "never" in text and "Only while signed in" in text
+
+
+def test_an_early_end_is_counted_in_days(browser: FlaskClient, cast: Cast, clock: Clock) -> None:
+    cast.add_consent(cast.alice, expires_at=clock.now() + timedelta(days=14, minutes=1))
+    cast.open_session(browser, cast.alice)
+    assert re.search(r'class="soon"><time datetime="[^"]+" title="[^"]+">in 14 days</time>', browser.get(PAGE).text)
+
+
+def test_one_application_of_several_people_is_one_row(browser: FlaskClient, cast: Cast) -> None:
+    for person in (cast.alice, cast.bob, cast.dana):
+        cast.add_consent(person)
+    cast.open_session(browser, cast.bob)
+    text = browser.get(PAGE).text
+    assert names(text) == ["Ledgerly"] and "and 2 others" in text
+
+
+def test_nobody_elses_business_shows(app: Portal, browser: FlaskClient, cast: Cast) -> None:
+    cast.add_consent(cast.charlie, cast.birch)
+    cast.open_session(browser, cast.alice)
+    assert names(browser.get(PAGE).text) == []
+    strange, absent = browser.get("/business/business-birch/access"), browser.get("/business/nowhere/access")
+    assert strange.status_code == absent.status_code == 404
+    without_reference = [re.sub(r"<code>\w+</code>", "", page.text) for page in (strange, absent)]
+    assert without_reference[0] == without_reference[1]
+    assert browser.get("/business/a%00b/access").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["", "/access", "/users", "/history", "/access/ledgerly"])
+def test_who_was_only_invited_sees_nothing(app: Portal, browser: FlaskClient, cast: Cast, path: str) -> None:
+    cast.open_session(browser, cast.priya)
+    assert browser.get(f"/business/business-fernhill{path}").status_code == 404
+    assert app.test_client().get(f"/business/business-acme{path}").status_code in (302, 303)
+
+
+def test_an_empty_table_says_what_will_appear(browser: FlaskClient, cast: Cast) -> None:
+    cast.open_session(browser, cast.alice)
+    text = browser.get(PAGE).text
+    assert "No partner application can reach the data" in text and "start in the partner application" in text
+
+
+# what is true of it today
+
+
+def end_session(session: Session, session_id: str, clock: Clock) -> None:
+    session.execute(update(BrowserSession).where(BrowserSession.id == session_id).values(ended_at=clock.now()))
+
+
+def disable(session: Session, model: type[Client] | type[User], key: str, clock: Clock) -> None:
+    row = session.get_one(model, key)
+    row.disabled_at = clock.now()
+
+
+def test_a_consent_for_a_session_ends_with_it(browser: FlaskClient, cast: Cast, transaction: Transaction, clock: Clock) -> None:
+    _, session_id = cast.new_session(cast.bob)
+    cast.add_consent(cast.bob, scope="openid", duration="session", session_id=session_id)
+    cast.open_session(browser, cast.alice)
+    assert names(browser.get(PAGE).text) == ["Ledgerly"]
+    with transaction() as session:
+        end_session(session, session_id, clock)
+    assert names(browser.get(PAGE).text) == []
+    assert "Ended with the session" in browser.get(f"{PAGE}?status=ended").text
+
+
+def test_a_session_that_idled_out_ends_it_too(browser: FlaskClient, cast: Cast, clock: Clock) -> None:
+    _, session_id = cast.new_session(cast.bob)
+    cast.add_consent(cast.bob, scope="openid", duration="session", session_id=session_id)
+    clock.advance(seconds=1801)
+    cast.open_session(browser, cast.alice)
+    assert names(browser.get(PAGE).text) == []
+
+
+def test_an_expired_consent_is_listed_as_ended(browser: FlaskClient, cast: Cast, clock: Clock) -> None:
+    cast.add_consent(cast.alice, expires_at=clock.now() - timedelta(minutes=1))
+    cast.open_session(browser, cast.alice)
+    assert names(browser.get(PAGE).text) == []
+    ended = browser.get(f"{PAGE}?status=ended").text
+    assert names(ended) == ["Ledgerly"] and "Expired" in ended
+
+
+@pytest.mark.parametrize("who", ["client", "user", "membership"])
+def test_what_cannot_be_used_now_is_paused_and_can_be_ended_for_good(
+    browser: FlaskClient, cast: Cast, transaction: Transaction, clock: Clock, who: str
+) -> None:
+    cast.add_consent(cast.bob)
+    cast.open_session(browser, cast.alice)
+    with transaction() as session:
+        if who == "client":
+            disable(session, Client, "ledgerly", clock)
+        elif who == "user":
+            disable(session, User, cast.bob.id, clock)
+        else:
+            session.execute(update(Membership).where(Membership.user_id == cast.bob.id).values(ended_at=clock.now()))
+    text = browser.get(PAGE).text
+    assert "Paused" in text and 'status--ok">Active' not in text and "Revoke access" in text
+    assert names(browser.get(f"{PAGE}?status=active").text) == []
+    assert names(browser.get(f"{PAGE}?status=paused").text) == ["Ledgerly"]
+
+
+# filter, sort, pages
+
+
+@pytest.fixture
+def three(cast: Cast, clock: Clock) -> Cast:
+    tidemark = cast.add_client()
+    now = clock.now()
+    cast.add_consent(cast.alice, granted_at=now - timedelta(days=3), last_accessed_at=now - timedelta(days=1))
+    cast.add_consent(cast.bob, partner=cast.pocketfolio, granted_at=now - timedelta(days=2), expires_at=now + timedelta(days=9))
+    cast.add_consent(cast.dana, partner=tidemark, granted_at=now - timedelta(days=1), last_accessed_at=now - timedelta(hours=1))
+    return cast
+
+
+@pytest.mark.parametrize(
+    ("sort", "order"),
+    [
+        ("name", ["Ledgerly", "Pocketfolio", "Tidemark"]),
+        ("by", ["Ledgerly", "Pocketfolio", "Tidemark"]),
+        ("granted", ["Ledgerly", "Pocketfolio", "Tidemark"]),
+        ("expires", ["Pocketfolio", "Ledgerly", "Tidemark"]),
+        ("accessed", ["Pocketfolio", "Ledgerly", "Tidemark"]),
+        ("nonsense", ["Ledgerly", "Pocketfolio", "Tidemark"]),
+    ],
+)
+def test_each_column_sorts_both_ways(browser: FlaskClient, three: Cast, sort: str, order: list[str]) -> None:
+    three.open_session(browser, three.alice)
+    assert names(browser.get(f"{PAGE}?sort={sort}").text) == order
+    down = browser.get(f"{PAGE}?sort={sort}&dir=desc").text
+    assert names(down) == order[::-1]
+    assert 'aria-sort="descending"' in down
+
+
+def test_a_heading_links_to_its_order_and_back(browser: FlaskClient, three: Cast) -> None:
+    three.open_session(browser, three.alice)
+    text = browser.get(f"{PAGE}?q=e&sort=granted").text
+    assert "?q=e&amp;sort=granted&amp;dir=desc" in text and "?q=e&amp;sort=expires" in text
+
+
+def test_the_filter_finds_by_application_and_publisher(browser: FlaskClient, three: Cast) -> None:
+    three.open_session(browser, three.alice)
+    page = browser.get(PAGE)
+    assert {"q", "status"} <= form_in(page, having=["q"]).names()
+    assert names(browser.get(f"{PAGE}?q=TIDE").text) == ["Tidemark"]
+    assert names(browser.get(f"{PAGE}?q=apps+pty").text) == ["Pocketfolio"]
+    nothing = browser.get(f"{PAGE}?q=%25_%00'\"<b>")
+    assert nothing.status_code == 200 and "No application matches" in nothing.text and "<b>" not in nothing.text
+
+
+def test_filter_and_sort_come_back_as_the_page_shows_them(browser: FlaskClient, three: Cast) -> None:
+    three.open_session(browser, three.alice)
+    for query in ("", "?sort=expires&dir=desc", "?q=tide&status=active", "?status=ended", "?q=zzz"):
+        part, page = browser.get(f"{PAGE}{query}", headers=HTMX).text, browser.get(f"{PAGE}{query}").text
+        token = re.compile(r'name="csrf_token" value="[^"]*"')
+        assert "<html" not in part and token.sub("", part).strip() in token.sub("", page)
+
+
+def test_after_a_click_the_same_view_comes_back(browser: FlaskClient, three: Cast) -> None:
+    three.open_session(browser, three.alice)
+    form = form_in(browser.get(f"{PAGE}?q=tide&sort=granted"), action="/tidemark/revoke")
+    answer = browser.post(form.action, data=form.data())
+    assert answer.location.endswith(f"{PAGE}?q=tide&sort=granted")
+    form.fill({"back": "https://evil.example/"})
+    assert browser.post(form.action, data=form.data()).location.endswith(PAGE)
+
+
+def test_ended_ones_are_paged(browser: FlaskClient, cast: Cast, clock: Clock) -> None:
+    for n in range(30):
+        cast.add_consent(
+            cast.alice, revoked_at=clock.now() - timedelta(days=n + 1), revoke_reason="user", revoked_by_user_id=cast.bob.id
+        )
+    cast.open_session(browser, cast.bob)
+    first = browser.get(f"{PAGE}?status=ended").text
+    assert len(names(first)) == 25 and f"by {cast.bob.name}" in first
+    after = re.search(r"after=([a-z0-9-]+)", first)
+    assert after
+    assert len(names(browser.get(f"{PAGE}?status=ended&after={after[1]}").text)) == 5
+    assert browser.get(f"{PAGE}?status=ended&after=%00%27").status_code == 200
+
+
+# many of everything
+
+
+def crowd(session: Session, people: int, applications: int, clock: Clock) -> None:
+    now = clock.now()
+    users = [
+        {"id": new_id(), "email": f"p{n}@x.example", "given_name": "P", "family_name": str(n), "created_at": now}
+        for n in range(people)
+    ]
+    partners = [
+        the_cast.client_row(the_cast.LEDGERLY, client_id=f"app-{n:02}", client_name=f"App {n:02}") for n in range(applications)
+    ]
+    session.execute(User.__table__.insert(), users)  # type: ignore[attr-defined]
+    session.add_all(partners)
+    session.execute(
+        Membership.__table__.insert(),  # type: ignore[attr-defined]
+        [
+            {
+                "id": new_id(),
+                "user_id": u["id"],
+                "business_id": "business-acme",
+                "role": "fund_auditor",
+                "invited_at": now,
+                "accepted_at": now,
+            }
+            for u in users
+        ],
+    )
+    session.flush()
+    session.execute(
+        Consent.__table__.insert(),  # type: ignore[attr-defined]
+        [
+            {
+                "id": new_id(), "user_id": u["id"], "business_id": "business-acme", "client_id": p.client_id, "scope": "openid funds.summary",
+                "asked": "openid", "duration": "12_months", "role": "fund_auditor", "granted_at": now, "expires_at": now + timedelta(days=300),
+            }
+            for u in users
+            for p in partners
+        ],
+    )  # fmt: skip
+
+
+def test_many_people_and_applications_take_no_more_statements(
+    app: Portal, browser: FlaskClient, cast: Cast, transaction: Transaction, clock: Clock
+) -> None:
+    with transaction() as session:
+        crowd(session, 500, 30, clock)
+    cast.open_session(browser, cast.alice)
+    statements: list[str] = []
+    event.listen(
+        app.extensions["portal-database"].pages, "before_cursor_execute", lambda c, cur, sql, *rest: statements.append(sql)
+    )
+    page = browser.get(PAGE)
+    assert page.status_code == 200 and len(names(page.text)) == 30 and "and 499 others" in page.text
+    assert len([sql for sql in statements if not sql.startswith("UPDATE sessions")]) <= 6, statements
+    assert len(page.data) < 700_000
+    everyone = browser.get(f"{PAGE}/app-07")
+    assert everyone.status_code == 200 and everyone.text.count('class="part') >= 50
+    after = re.search(r"\?after=([a-z0-9-]+)", everyone.text)
+    assert after
+    assert browser.get(f"{PAGE}/app-07?after={after[1]}").text.count("<form") >= 50
