@@ -15,6 +15,7 @@ from flask.cli import AppGroup
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from portal import interaction as _interaction
 from portal.accounts import models as _accounts
 from portal.audit import models as _audit
 from portal.businesses import models as _businesses
@@ -24,7 +25,7 @@ from portal.db import Base, current_database
 from portal.funds import models as _funds
 from portal.oauth import models as _oauth
 
-ROOMS = (_audit, _accounts, _businesses, _clients, _consents, _oauth, _funds)
+ROOMS = (_interaction, _audit, _accounts, _businesses, _clients, _consents, _oauth, _funds)
 """Imported so that their tables are known."""
 
 METADATA = Base.metadata

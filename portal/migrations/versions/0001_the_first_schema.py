@@ -49,12 +49,7 @@ def upgrade() -> None:
         sa.Column("detail", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_events")),
     )
-    op.create_index(
-        "ix_audit_events_business_id_id",
-        "audit_events",
-        ["business_id", "id"],
-        unique=False,
-    )
+    op.create_index("ix_audit_events_business_id_id", "audit_events", ["business_id", "id"], unique=False)
     op.create_index("ix_audit_events_user_id_id", "audit_events", ["user_id", "id"], unique=False)
     op.create_table(
         "businesses",
@@ -65,10 +60,7 @@ def upgrade() -> None:
         sa.Column("connect_policy", sa.String(length=32), nullable=False),
         sa.Column("fund_count", sa.Integer(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.CheckConstraint(
-            "connect_policy IN ('members', 'access_controllers')",
-            name=op.f("ck_businesses_connect_policy"),
-        ),
+        sa.CheckConstraint("connect_policy IN ('members', 'access_controllers')", name=op.f("ck_businesses_connect_policy")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_businesses")),
         sa.UniqueConstraint("code", name=op.f("uq_businesses_code")),
     )
@@ -103,6 +95,21 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("client_id", name=op.f("pk_clients")),
     )
+    op.create_table(
+        "interactions",
+        sa.Column("id", Id, nullable=False),
+        sa.Column("session_id", Id, nullable=False),
+        sa.Column("client_id", Id, nullable=False),
+        sa.Column("parameters", sa.JSON(), nullable=False),
+        sa.Column("asking", sa.JSON(), nullable=False),
+        sa.Column("business_id", Id, nullable=True),
+        sa.Column("prompted", sa.JSON(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("expires_at", UtcDateTime(), nullable=False),
+        sa.Column("spent_at", UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_interactions")),
+    )
+    op.create_index("ix_interactions_expires_at", "interactions", ["expires_at"], unique=False)
     op.create_table(
         "pushed_requests",
         sa.Column("digest", Digest, nullable=False),
@@ -168,19 +175,10 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("updated_at", UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["business_id"],
-            ["businesses.id"],
-            name=op.f("fk_funds_business_id_businesses"),
-        ),
+        sa.ForeignKeyConstraint(["business_id"], ["businesses.id"], name=op.f("fk_funds_business_id_businesses")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_funds")),
     )
-    op.create_index(
-        "ix_funds_business_id_name_id",
-        "funds",
-        ["business_id", "name", "id"],
-        unique=False,
-    )
+    op.create_index("ix_funds_business_id_name_id", "funds", ["business_id", "name", "id"], unique=False)
     op.create_table(
         "memberships",
         sa.Column("id", Id, nullable=False),
@@ -190,11 +188,7 @@ def upgrade() -> None:
         sa.Column("invited_at", UtcDateTime(), nullable=False),
         sa.Column("accepted_at", UtcDateTime(), nullable=True),
         sa.Column("ended_at", UtcDateTime(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["business_id"],
-            ["businesses.id"],
-            name=op.f("fk_memberships_business_id_businesses"),
-        ),
+        sa.ForeignKeyConstraint(["business_id"], ["businesses.id"], name=op.f("fk_memberships_business_id_businesses")),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_memberships_user_id_users")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_memberships")),
         sa.UniqueConstraint("user_id", "business_id", name=op.f("uq_memberships_user_id_business_id")),
@@ -226,11 +220,7 @@ def upgrade() -> None:
         sa.Column("end_reason", sa.String(length=32), nullable=True),
         sa.Column("user_agent", sa.String(length=400), nullable=True),
         sa.Column("address", sa.String(length=64), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["pending_user_id"],
-            ["users.id"],
-            name=op.f("fk_sessions_pending_user_id_users"),
-        ),
+        sa.ForeignKeyConstraint(["pending_user_id"], ["users.id"], name=op.f("fk_sessions_pending_user_id_users")),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_sessions_user_id_users")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
         sa.UniqueConstraint("digest", name=op.f("uq_sessions_digest")),
@@ -262,35 +252,14 @@ def upgrade() -> None:
         sa.Column("revoked_at", UtcDateTime(), nullable=True),
         sa.Column("revoked_by_user_id", Id, nullable=True),
         sa.Column("revoke_reason", sa.String(length=16), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["business_id"],
-            ["businesses.id"],
-            name=op.f("fk_consents_business_id_businesses"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["client_id"],
-            ["clients.client_id"],
-            name=op.f("fk_consents_client_id_clients"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["revoked_by_user_id"],
-            ["users.id"],
-            name=op.f("fk_consents_revoked_by_user_id_users"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["session_id"],
-            ["sessions.id"],
-            name=op.f("fk_consents_session_id_sessions"),
-        ),
+        sa.ForeignKeyConstraint(["business_id"], ["businesses.id"], name=op.f("fk_consents_business_id_businesses")),
+        sa.ForeignKeyConstraint(["client_id"], ["clients.client_id"], name=op.f("fk_consents_client_id_clients")),
+        sa.ForeignKeyConstraint(["revoked_by_user_id"], ["users.id"], name=op.f("fk_consents_revoked_by_user_id_users")),
+        sa.ForeignKeyConstraint(["session_id"], ["sessions.id"], name=op.f("fk_consents_session_id_sessions")),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_consents_user_id_users")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consents")),
     )
-    op.create_index(
-        "ix_consents_business_id_client_id",
-        "consents",
-        ["business_id", "client_id"],
-        unique=False,
-    )
+    op.create_index("ix_consents_business_id_client_id", "consents", ["business_id", "client_id"], unique=False)
     op.create_index(
         "uq_consents_standing",
         "consents",
@@ -335,11 +304,7 @@ def upgrade() -> None:
         sa.Column("code_used_at", UtcDateTime(), nullable=True),
         sa.Column("ended_at", UtcDateTime(), nullable=True),
         sa.Column("end_reason", sa.String(length=16), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["consent_id"],
-            ["consents.id"],
-            name=op.f("fk_authorizations_consent_id_consents"),
-        ),
+        sa.ForeignKeyConstraint(["consent_id"], ["consents.id"], name=op.f("fk_authorizations_consent_id_consents")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_authorizations")),
         sa.UniqueConstraint("code_digest", name=op.f("uq_authorizations_code_digest")),
     )
@@ -352,19 +317,10 @@ def upgrade() -> None:
         sa.Column("started_on", sa.Date(), nullable=False),
         sa.Column("balance", sa.Numeric(precision=16, scale=2), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["member_id"],
-            ["fund_members.id"],
-            name=op.f("fk_pension_accounts_member_id_fund_members"),
-        ),
+        sa.ForeignKeyConstraint(["member_id"], ["fund_members.id"], name=op.f("fk_pension_accounts_member_id_fund_members")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pension_accounts")),
     )
-    op.create_index(
-        "ix_pension_accounts_member_id_id",
-        "pension_accounts",
-        ["member_id", "id"],
-        unique=False,
-    )
+    op.create_index("ix_pension_accounts_member_id_id", "pension_accounts", ["member_id", "id"], unique=False)
 
 
 def downgrade() -> None:
@@ -395,6 +351,8 @@ def downgrade() -> None:
     op.drop_table("signing_keys")
     op.drop_table("refresh_tokens")
     op.drop_table("pushed_requests")
+    op.drop_index("ix_interactions_expires_at", table_name="interactions")
+    op.drop_table("interactions")
     op.drop_table("clients")
     op.drop_table("businesses")
     op.drop_index("ix_audit_events_user_id_id", table_name="audit_events")
