@@ -158,14 +158,11 @@ def _people(viewer: Viewer) -> Select[Any]:
 
 
 def _first_people(viewer: Viewer, *conditions: ColumnElement[bool]) -> Select[Any]:
-    """The first people of each application: the viewer before all others, then the latest grant first."""
+    """The first people of each application, what stands before what ended and the latest grant first; and the viewer always."""
     place = func.row_number().over(
         partition_by=_consent.c.client_id,
-        order_by=(
-            _consent.c.revoked_at.is_not(None),
-            case((_consent.c.user_id == viewer.user_id, 0), else_=1),
-            _consent.c.id.desc(),
-        ),
+        order_by=(_consent.c.revoked_at.is_not(None), _consent.c.granted_at.desc(), _consent.c.id.desc()),
     )
     ranked = _people(viewer).where(*conditions).add_columns(place.label("place")).subquery()
-    return select(ranked).where(ranked.c.place <= PEOPLE_IN_A_ROW).order_by(ranked.c.client_id, ranked.c.place)
+    shown = or_(ranked.c.place <= PEOPLE_IN_A_ROW, ranked.c.user_id == viewer.user_id)
+    return select(ranked).where(shown).order_by(ranked.c.client_id, ranked.c.place)
