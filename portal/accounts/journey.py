@@ -13,7 +13,7 @@ from flask import current_app, request, url_for
 from werkzeug import Response
 
 from portal import db, interaction, web
-from portal.accounts import sessions, signin
+from portal.accounts import sessions, signin, users
 from portal.accounts.models import BrowserSession
 from portal.config import Settings
 from portal.interaction import Interaction
@@ -58,7 +58,7 @@ class Journey:
     def login_hint(self) -> str:
         """The e-mail that the partner thinks is the person's (OIDC Core §3.1.2.1); only ever shown in the form."""
         hint = self.parked.parameters.get("login_hint", "") if self.parked else ""
-        return unquote(str(hint))[:254]
+        return "".join(letter for letter in unquote(str(hint)) if letter.isprintable())[: users.MAX_EMAIL_LENGTH]
 
     def context(self, number: int) -> dict[str, Any]:
         """What the corridor's layout shows at step `number`; nothing of it outside the corridor."""
