@@ -1,0 +1,180 @@
+"""A running sample partner and its counterpart; each test has a browser of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.partner import authority as authorities
+from tests.partner.authority import Authority
+from tests.support.server import HOST, ROOT, free_port
+
+PROGRAM = ROOT / "examples" / "partner" / "app.py"
+PATIENCE_SECONDS = 30
+TIMEOUT_SECONDS = 1.0
+
+
+@dataclass
+class Partner:
+    url: str
+    folder: Path
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "partner.log").read_text()
+
+    def keeps(self, token: str) -> bool:
+        """Whether the token is anywhere in its file."""
+        (file,) = self.folder.glob("*.sqlite3")
+        return token.encode() in file.read_bytes()
+
+
+class Browser:
+    """A browser at the partner, which goes to the portal and back when it is sent."""
+
+    def __init__(self, partner: Partner) -> None:
+        self.http = httpx.Client(base_url=partner.url, trust_env=False, timeout=30)
+        self.seen = ""
+
+    def get(self, path: str) -> httpx.Response:
+        """One answer, followed while it leads to another page of the partner."""
+        return self._arrive(self.http.get(path))
+
+    def press(self, path: str) -> httpx.Response:
+        """The button that posts to `path`, with the token of the page it stands on."""
+        token = re.search(r'name="csrf_token" value="([^"]+)"', self.http.get("/").text)
+        return self._arrive(self.http.post(path, data={"csrf_token": token[1] if token else ""}))
+
+    def leave(self, path: str = "/connect") -> httpx.Response:
+        """To the portal, and no further: its answer, which leads back."""
+        sent = self.http.get(path)
+        assert sent.status_code == 302, sent.text
+        return httpx.get(sent.headers["Location"], trust_env=False)
+
+    def connect(self, path: str = "/connect") -> httpx.Response:
+        back = self.leave(path)
+        assert back.status_code == 303, back.text
+        return self.get(back.headers["Location"])
+
+    def _arrive(self, answer: httpx.Response) -> httpx.Response:
+        while answer.is_redirect:
+            answer = self.http.get(answer.headers["Location"])
+        self.seen += answer.text
+        return answer
+
+
+@contextmanager
+def running(issuer: str, folder: Path, **environ: str) -> Iterator[Partner]:
+    """The partner as `make demo` starts it, with every warning an error."""
+    folder.mkdir(exist_ok=True)
+    port = free_port()
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(("PORTAL_", "PARTNER_", "COV_CORE"))}
+    own = {
+        "PORTAL_ISSUER": issuer,
+        "PARTNER_PORT": str(port),
+        "PARTNER_INSTANCE": str(folder),
+        "PARTNER_TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
+        "PYTHONWARNINGS": "error",
+    }
+    with (folder / "partner.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, PROGRAM], env=kept | own | environ, stdout=log, stderr=log, cwd=ROOT)
+    partner = Partner(f"http://{HOST}:{port}", folder)
+    try:
+        _wait_until_ready(partner, process)
+        yield partner
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_until_ready(partner: Partner, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, partner.log
+        try:
+            if httpx.get(partner.url, trust_env=False).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError(partner.log)
+
+
+@pytest.fixture(scope="session")
+def _authority() -> Iterator[Authority]:
+    authority, stop = authorities.serve()
+    yield authority
+    stop()
+
+
+@pytest.fixture(scope="session")
+def partner(_authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Partner]:
+    with running(_authority.url, tmp_path_factory.mktemp("partner")) as partner:
+        yield partner
+
+
+@pytest.fixture
+def authority(_authority: Authority, partner: Partner) -> Authority:
+    """The counterpart, honest; the partner has read its metadata once."""
+    _authority.reset()
+    return _authority
+
+
+@pytest.fixture
+def window(partner: Partner) -> Iterator[Callable[[], Browser]]:
+    """Opens a browser; each has cookies of its own."""
+    with ExitStack() as closing:
+
+        def open_one() -> Browser:
+            browser = Browser(partner)
+            closing.enter_context(browser.http)
+            return browser
+
+        yield open_one
+
+
+@pytest.fixture
+def visitor(window: Callable[[], Browser], authority: Authority, partner: Partner) -> Iterator[Browser]:
+    """A browser, of which no page and no log may have shown a secret when the test ends."""
+    browser = window()
+    yield browser
+    for secret in authority.secrets:
+        assert secret not in browser.seen
+        assert secret not in partner.log
+    assert "Traceback" not in browser.seen + partner.log
+
+
+class _Words(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.found.append(data)
+
+
+def words(answer: httpx.Response) -> str:
+    """What a person reads on the page."""
+    reader = _Words()
+    reader.feed(answer.text)
+    return " ".join(" ".join(reader.found).split())
+
+
+def html_from_a_proxy(status: int = 200) -> Callable[[], Any]:
+    return lambda: ("<html><body>Please sign in to the hotel’s network</body></html>", status, {"Content-Type": "text/html"})
+
+
+def too_late() -> Any:
+    time.sleep(TIMEOUT_SECONDS * 1.5)
+    return {}
