@@ -1,0 +1,52 @@
+"""The way back to the client: a redirect, or a page that posts itself; with `state` as it came and `iss` always (RFC 9207)."""
+
+from __future__ import annotations
+
+from urllib.parse import quote_plus
+
+from authlib.oauth2 import OAuth2Error
+from flask import Response, make_response, render_template
+
+from portal import web
+from portal.oauth.request import AuthorizationRequest, Refusal, return_host, return_origin
+
+
+def with_code(request: AuthorizationRequest, code: str, *, issuer: str) -> Response:
+    """RFC 6749 §4.1.2."""
+    return _send(request.redirect_uri, request.response_mode, {"code": code}, request.state, issuer)
+
+
+def with_error(request: AuthorizationRequest, error: OAuth2Error, *, issuer: str) -> Response:
+    """RFC 6749 §4.1.2.1, for an error found after the request was accepted."""
+    return with_refusal(Refusal(error, request.redirect_uri, request.response_mode, request.state), issuer=issuer)
+
+
+def with_refusal(refusal: Refusal, *, issuer: str) -> Response:
+    """RFC 6749 §4.1.2.1."""
+    members = {"error": str(refusal.error.error)}
+    if refusal.error.description:
+        members["error_description"] = str(refusal.error.description)
+    return _send(refusal.redirect_uri, refusal.response_mode, members, refusal.state, issuer)
+
+
+def _send(redirect_uri: str, mode: str, members: dict[str, str], state: str | None, issuer: str) -> Response:
+    members = {**members, **({"state": state} if state is not None else {}), "iss": issuer}
+    if mode == "form_post":
+        return _post(redirect_uri, members)
+    query = "&".join(f"{name}={quote_plus(value, errors='surrogateescape')}" for name, value in members.items())
+    separator = "&" if "?" in redirect_uri else "?"
+    response = Response(status=303)
+    # Set past Werkzeug's own normalising, so that the registered address and the state arrive as they were.
+    response.autocorrect_location_header = False
+    response.headers["Location"] = f"{redirect_uri}{separator}{query}"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _post(redirect_uri: str, members: dict[str, str]) -> Response:
+    """OAuth 2.0 Form Post Response Mode §2: a form that a script of ours sends, and a button for browsers without."""
+    web.allow_form_action(return_origin(redirect_uri))
+    printable = {name: value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for name, value in members.items()}
+    return make_response(
+        render_template("oauth/form_post.html", action=redirect_uri, members=printable, host=return_host(redirect_uri))
+    )
