@@ -38,7 +38,12 @@ class Challenge:
     """A refusal: its status, and the `WWW-Authenticate` header that says what the client can do."""
 
     def __init__(
-        self, settings: Settings, status: int = 401, error: str | None = None, description: str | None = None, scope: str | None = None
+        self,
+        settings: Settings,
+        status: int = 401,
+        error: str | None = None,
+        description: str | None = None,
+        scope: str | None = None,
     ) -> None:
         self.status = status
         self.error = error

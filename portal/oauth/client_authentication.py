@@ -11,13 +11,13 @@ import binascii
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote_plus
 
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import KeySet, KeySetSerialization
 from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 from werkzeug.datastructures import Headers, MultiDict
@@ -158,7 +158,11 @@ def secret_matches(client: Any, secret: str, *, now: datetime) -> bool:
 def check_assertion(connection: Connection, client: Any, assertion: str, *, audiences: frozenset[str], now: datetime) -> None:
     """RFC 7523 §3: iss and sub are the client, aud is us, exp is near, and the jti was never seen before."""
     try:
-        token = jwt.decode(assertion, KeySet.import_key_set(client.jwks or {"keys": []}), algorithms=ASSERTION_ALGORITHMS)
+        token = jwt.decode(
+            assertion,
+            KeySet.import_key_set(cast(KeySetSerialization, client.jwks or {"keys": []})),
+            algorithms=ASSERTION_ALGORITHMS,
+        )
     except (JoseError, ValueError, KeyError, TypeError):
         raise refused() from None
     claims = token.claims
@@ -181,8 +185,6 @@ def check_assertion(connection: Connection, client: Any, assertion: str, *, audi
 def _claim_jti(connection: Connection, client_id: str, jti: str, expires_at: datetime) -> None:
     """Claimed by insertion: the primary key lets one of many through."""
     try:
-        connection.execute(
-            insert(_assertions).values(digest=crypto.digest(f"{client_id}\n{jti}"), expires_at=expires_at)
-        )
+        connection.execute(insert(_assertions).values(digest=crypto.digest(f"{client_id}\n{jti}"), expires_at=expires_at))
     except IntegrityError:
         raise refused() from None

@@ -29,9 +29,7 @@ def at_hash(access_token: str, algorithm: str) -> str:
     return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
 
 
-def sign(
-    row: Any, *, key: Key, algorithm: str, issuer: str, access_token: str, seconds: int, now: datetime
-) -> str:
+def sign(row: Any, *, key: Key, algorithm: str, issuer: str, access_token: str, seconds: int, now: datetime) -> str:
     """The signed ID token for a redeemed authorization; `row` holds its columns with the person's `email`."""
     issued = int(now.timestamp())
     claims: dict[str, Any] = {

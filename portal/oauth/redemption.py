@@ -103,9 +103,7 @@ class Issued:
         return body
 
 
-def redeem_code(
-    connection: Connection, settings: Settings, *, client_id: str, form: Mapping[str, str], now: datetime
-) -> Issued:
+def redeem_code(connection: Connection, settings: Settings, *, client_id: str, form: Mapping[str, str], now: datetime) -> Issued:
     """Exchange a code for tokens (RFC 6749 §4.1.3, RFC 7636 §4.6). Raises OAuth2Error; then nothing is spent.
 
     A code presented again ends everything it produced (RFC 6749 §4.1.2), whoever was first.
@@ -223,9 +221,7 @@ def token_rows(issued: Issued, narrowed: str | None, *, now: datetime) -> list[d
         }
     ]
     if issued.refresh_token is not None:
-        rows.append(
-            {"digest": crypto.digest(issued.refresh_token), "authorization_id": authorization_id, "issued_at": now}
-        )
+        rows.append({"digest": crypto.digest(issued.refresh_token), "authorization_id": authorization_id, "issued_at": now})
     return rows
 
 
@@ -244,6 +240,4 @@ def end_authorization(connection: Connection, row: Row[Any], *, reason: str, kin
         "request_id": source.request_id,
         "detail": {"business_name": row.business_name, "owner_id": row.user_id},
     }
-    return END_AUTHORIZATION.execute(
-        connection, {"presented": row.authorization_id, "now": now, "reason": reason}, event
-    )
+    return END_AUTHORIZATION.execute(connection, {"presented": row.authorization_id, "now": now, "reason": reason}, event)

@@ -34,7 +34,7 @@ NO_STORE = [("Content-Type", "application/json"), ("Cache-Control", "no-store"),
 MAX_PARAMETER_LENGTH = 8192
 
 
-class FormPayload(OAuth2Payload):
+class FormPayload(OAuth2Payload):  # type: ignore[misc]
     """The body of a request: the only place where parameters count at machine endpoints."""
 
     def __init__(self, form: MultiDict[str, str]) -> None:
@@ -55,7 +55,8 @@ class MachineRequest(OAuth2Request):  # type: ignore[misc]
     def __init__(self, request: Request, connection: Connection, *, now: datetime) -> None:
         # Authlib's own constructor refuses plain http; the origin is checked when settings are read.
         self.method, self.uri, self.headers = request.method, request.url, request.headers
-        self.client = self.auth_method = self.user = self.authorization_code = self.refresh_token = self.credential = None
+        self.client: Any = None
+        self.auth_method = self.user = self.authorization_code = self.refresh_token = self.credential = None
         self._scope = self._body = None
         self._request = request
         self.payload = FormPayload(request.form)
@@ -206,10 +207,10 @@ def introspect(connection: Connection, settings: Settings, client: Any, presente
         row, allowed, expires_at = found.row, found.effective, found.row.expires_at
         kind = {"token_type": "Bearer"}
     else:
-        row = connection.execute(tokens.FIND_REFRESH, {"digest": crypto.digest(presented)}).first()
-        if row is None or row.used_at is not None or tokens.ended_reason(row, now=now) is not None:
+        refresh = connection.execute(tokens.FIND_REFRESH, {"digest": crypto.digest(presented)}).first()
+        if refresh is None or refresh.used_at is not None or tokens.ended_reason(refresh, now=now) is not None:
             return inactive
-        allowed, expires_at, kind = tokens.effective(row), row.consent_expires_at, {}
+        row, allowed, expires_at, kind = refresh, tokens.effective(refresh), refresh.consent_expires_at, {}
     if not (client.is_resource_server or row.client_id == client.client_id):
         return inactive
     return {
@@ -242,5 +243,3 @@ def revoke(connection: Connection, client: Any, presented: str, *, now: datetime
 def check_grant_type(request: MachineRequest) -> None:
     """A missing grant_type is invalid_request (RFC 6749 §5.2); Authlib would call it unsupported."""
     redemption.required(request.form, "grant_type")
-
-

@@ -86,9 +86,7 @@ def standing(*columns: Any, of: Table | None = None) -> Select[Any]:
 
 ACCESS_COLUMNS = (_access.c.scope.label("narrowed"), _access.c.issued_at, _access.c.expires_at, _access.c.revoked_at)
 FIND_ACCESS = standing(*ACCESS_COLUMNS, of=_access).where(_access.c.digest == bindparam("digest"))
-FIND_REFRESH = standing(_refresh.c.issued_at, _refresh.c.used_at, of=_refresh).where(
-    _refresh.c.digest == bindparam("digest")
-)
+FIND_REFRESH = standing(_refresh.c.issued_at, _refresh.c.used_at, of=_refresh).where(_refresh.c.digest == bindparam("digest"))
 FIND_USERINFO = standing(
     *ACCESS_COLUMNS,
     _user.c.email,
@@ -213,6 +211,4 @@ def touch_consent(connection: Connection, lookup: AccessLookup, *, now: datetime
     """Move the connection's "last accessed", forward only and at most once a minute; mostly without a statement."""
     last = lookup.last_accessed_at
     if last is None or now - last >= LAST_ACCESSED_EVERY:
-        connection.execute(
-            TOUCH_CONSENT, {"consent_id": lookup.consent_id, "before": now - LAST_ACCESSED_EVERY, "now": now}
-        )
+        connection.execute(TOUCH_CONSENT, {"consent_id": lookup.consent_id, "before": now - LAST_ACCESSED_EVERY, "now": now})
