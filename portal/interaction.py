@@ -32,6 +32,8 @@ class Interaction(Base):
     """The business the person chose."""
     prompted: Mapped[dict[str, Any]] = mapped_column(JSON)
     """What this interaction itself has asked for and got: prompt name to the epoch second it was answered."""
+    decision: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """What the person decided: `allow` (bool), and with it `scopes` and `duration`. It takes effect with the answer."""
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     spent_at: Mapped[datetime | None]
@@ -52,7 +54,15 @@ def rebind(db: Session, parked: Interaction, *, session_id: str) -> None:
     parked.session_id = session_id
     parked.business_id = None
     parked.prompted = {}
+    parked.decision = None
     db.flush()
+
+
+def decide(db: Session, parked: Interaction, decision: dict[str, Any]) -> bool:
+    """Claim the one decision of this interaction; False when it was decided in another tab already."""
+    undecided = (Interaction.id == parked.id, Interaction.decision.is_(None), Interaction.spent_at.is_(None))
+    claim = update(Interaction).where(*undecided).values(decision=decision)
+    return db.execute(claim).rowcount == 1  # type: ignore[attr-defined,no-any-return]
 
 
 def spend(db: Session, parked: Interaction, *, now: datetime) -> bool:

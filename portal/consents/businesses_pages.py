@@ -7,9 +7,8 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
 from portal import db, web
-from portal.businesses import abn, membership, roles
-from portal.businesses.models import Membership
-from portal.consents import access
+from portal.businesses import membership, roles
+from portal.consents import access, choices
 
 bp = Blueprint("my_businesses", __name__)
 
@@ -27,7 +26,7 @@ def businesses() -> ResponseReturnValue:
         "consents/_businesses.html" if web.is_fragment() else "consents/businesses.html",
         nav="businesses",
         nav_businesses=[member.business for member in accepted],
-        members=[member for member in accepted if _matches(member, q)],
+        members=[member for member in accepted if choices.matches(member, q)],
         invitations=[member for member in everything if member.accepted_at is None],
         counts=access.count_applications(db.session, current_user.id, now=db.utcnow()),
         role_title=roles.title,
@@ -35,11 +34,3 @@ def businesses() -> ResponseReturnValue:
         searchable=len(accepted) >= SEARCH_FROM,
         q=q,
     )
-
-
-def _matches(member: Membership, q: str) -> bool:
-    """Whether a business's name, code or ABN holds the words; an ABN is found with and without its spaces."""
-    business, text = member.business, q.casefold()
-    digits = abn.normalise(q)
-    by_abn = digits.isdigit() and digits in business.abn
-    return text in business.name.casefold() or text in business.code.casefold() or by_abn

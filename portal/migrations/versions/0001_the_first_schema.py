@@ -104,6 +104,7 @@ def upgrade() -> None:
         sa.Column("asking", sa.JSON(), nullable=False),
         sa.Column("business_id", Id, nullable=True),
         sa.Column("prompted", sa.JSON(), nullable=False),
+        sa.Column("decision", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("expires_at", UtcDateTime(), nullable=False),
         sa.Column("spent_at", UtcDateTime(), nullable=True),
