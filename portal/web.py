@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import structlog
-from flask import Flask, Response, current_app, g, redirect, request, url_for
+from flask import Flask, Response, current_app, g, redirect, render_template, request, url_for
 from flask_login import current_user
 from markupsafe import Markup, escape
 
@@ -49,6 +49,8 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(localdate, "localdate")
     app.add_template_filter(ago, "ago")
     app.add_template_filter(group_abn, "abn")
+    if app.settings.mode in ("development", "test"):  # type: ignore[attr-defined]
+        app.add_url_rule("/styleguide", "styleguide", lambda: render_template("styleguide.html"))
 
 
 def _arrive() -> None:

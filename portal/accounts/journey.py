@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from flask import current_app, request, url_for
+from flask import request, url_for
 from werkzeug import Response
 
 from portal import db, interaction, web
@@ -19,10 +19,10 @@ from portal.config import Settings
 from portal.interaction import Interaction
 
 AFTER_SIGN_IN = "/businesses"
-RESUME = "connect.resume"
+RESUME = "authorize.resume"
 MAX_NEXT_LENGTH = 2000
-STEPS = {1: "Sign in", 2: "Confirm it is you"}
-"""Of four; the business and the consent follow (rooms consents and oauth)."""
+STEPS = {1: "Sign in", 2: "Confirm it is you", 3: "Choose a business", 4: "Decide"}
+"""The corridor; the last two are pages of the room consents."""
 LOST = (
     "The request that brought you here has ended, or it was begun in another browser. Nothing was shared. "
     "To connect an application, go back to it and start again."
@@ -67,7 +67,7 @@ class Journey:
         asking = {**self.parked.asking, "initial": self.parked.asking["client_name"][:1].upper()}
         if asking.get("return_origin"):
             web.allow_form_action(asking["return_origin"])  # the last redirect after this form may lead there
-        return {"journey": self, "step": {"number": number, "of": 4, "title": STEPS[number]}, "asking": asking}
+        return {"journey": self, "step": {"number": number, "of": len(STEPS), "title": STEPS[number]}, "asking": asking}
 
     def needs_second_factor(self, row: BrowserSession) -> bool:
         """Whether the person must set up a second factor before the corridor goes on."""
@@ -78,9 +78,7 @@ class Journey:
         """Where this leads once the person is who they must be."""
         if self.parked is None:
             return self.next or default
-        if RESUME in current_app.view_functions:
-            return url_for(RESUME, interaction=self.parked.id)
-        return f"/connect/continue?interaction={self.parked.id}"
+        return url_for(RESUME, interaction=self.parked.id)
 
     def answer(self, *prompts: str) -> None:
         """Note in the parked request what the person has just done for it."""
