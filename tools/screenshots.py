@@ -91,33 +91,46 @@ def photograph_corridor(camera: Camera) -> None:
 
 
 def photograph_business(camera: Camera, business_id: str) -> None:
-    """The signed-in pages of a business, and what is left after a click on Revoke access."""
+    """What an Access Controller sees of a business, and of their own account."""
     page = camera.page
     page.goto("/login")
     sign_in(page, ALICE)
     for path, name in (
-        ("/businesses", "businesses"),
+        (f"/business/{business_id}", "business"),
+        (f"/business/{business_id}/access", "access-empty"),
         (f"/business/{business_id}/users", "users"),
-        (f"/business/{business_id}/history", "history"),
         ("/account", "account"),
         ("/styleguide", "styleguide"),
+    ):
+        camera.visit(path, name)
+    page.goto("/nowhere")
+    camera.take("not-found")
+
+
+def photograph_connections(camera: Camera, business_id: str) -> None:
+    """What the practice manager, signed in, sees of her businesses and of one with connections, and what one click leaves."""
+    page = camera.page
+    for path, name in (
+        ("/businesses", "businesses"),
+        (f"/business/{business_id}/history", "history"),
+        (f"/business/{business_id}/access?status=ended", "access-past"),
         (f"/business/{business_id}/access", "access"),
     ):
         camera.visit(path, name)
     page.get_by_role("button", name="Revoke access").first.click()
     page.get_by_role("button", name="Undo").first.wait_for()
     camera.take("access-ended")
-    page.goto("/nowhere")
-    camera.take("not-found")
 
 
-def prepare(settings: Settings) -> str:
-    """Fill an empty database with the demo data. Returns the id of Alice's business."""
+def prepare(settings: Settings) -> tuple[str, str]:
+    """Fill an empty database with the demo data. Returns the ids of Alice's business and of Priya's largest."""
     app = create_app(settings)
     with app.app_context():
         schema.upgrade(db.current_database().pages)
         commands.load(settings, app.keyring, partner_origin=commands.partner_origin(None))
-        return db.session.scalars(select(Business.id).where(Business.code == "ACME")).one()
+        found = db.session.execute(select(Business.code, Business.id).where(Business.code.in_(("ACME", "NORTHSIDE"))))
+        ids = {row.code: row.id for row in found}
+        return ids["ACME"], ids["NORTHSIDE"]
 
 
 def main() -> int:
@@ -132,14 +145,13 @@ def main() -> int:
             secret_key=DEMO_SECRET_KEY,
             mail_url=f"file:{place / 'mail'}",
         )
-        business_id = prepare(settings)
+        acme, northside = prepare(settings)
         portal = stack.enter_context(server.running(settings, place / "log", port=port, workers=1))
         browser = chromium.launch(stack.enter_context(sync_playwright()))
-        for photograph in (photograph_corridor, lambda camera: photograph_business(camera, business_id)):
-            window = stack.enter_context(chromium.window(browser, base_url=portal.url))
-            photograph(Camera(window.new_page()))
-        browser.close()
-    print(f"The pictures are in {TARGET.relative_to(server.ROOT)}/.")
+        priyas, alices = (Camera(stack.enter_context(chromium.window(browser, base_url=portal.url)).new_page()) for _ in range(2))
+        photograph_corridor(priyas)
+        photograph_connections(priyas, northside)
+        photograph_business(alices, acme)
     return 0
 
 

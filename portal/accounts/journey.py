@@ -21,7 +21,7 @@ from portal.interaction import Interaction
 AFTER_SIGN_IN = "/businesses"
 RESUME = "authorize.resume"
 MAX_NEXT_LENGTH = 2000
-STEPS = {1: "Sign in", 2: "Confirm it is you", 3: "Choose a business", 4: "Decide"}
+STEPS = {1: "Sign in", 2: "Confirm it is you", 3: "Choose a business", 4: "Allow or deny"}
 """The corridor; the last two are pages of the room consents."""
 LOST = (
     "The request that brought you here has ended, or it was begun in another browser. Nothing was shared. "
