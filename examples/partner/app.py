@@ -108,9 +108,11 @@ def people() -> Any:
 
 @app.get("/connect")
 def connect() -> Response:
-    """To the portal. `?add=funds.write` asks for that as well."""
+    """To the portal. `?add=funds.write` asks for that as well, even if it was asked for and not given before."""
     scopes = dict.fromkeys(ASKED.split() + [name for name in request.args.get("add", "").split() if name in words.SCOPES])
-    return signin.begin(portal, ISSUER, redirect_uri=f"{ORIGIN}/callback", scope=" ".join(scopes))
+    return signin.begin(
+        portal, ISSUER, redirect_uri=f"{ORIGIN}/callback", scope=" ".join(scopes), ask_again="add" in request.args
+    )
 
 
 @app.get("/callback")

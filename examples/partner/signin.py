@@ -56,14 +56,15 @@ def _load(client: Any) -> None:
     client.load_server_metadata()
 
 
-def begin(client: Any, issuer: str, *, redirect_uri: str, scope: str) -> Response:
+def begin(client: Any, issuer: str, *, redirect_uri: str, scope: str, ask_again: bool = False) -> Response:
     """Send the browser to the portal (RFC 6749 §4.1.1, OIDC Core §3.1.2.1).
 
     Authlib makes `state`, `nonce` and the PKCE verifier (RFC 7636 §4.1) and keeps them in our server-side session.
+    `ask_again` puts a question that the person answered before: without `prompt=consent` the portal does not.
     """
     metadata(client, issuer)
     session["asked"] = scope
-    return client.authorize_redirect(redirect_uri, scope=scope)
+    return client.authorize_redirect(redirect_uri, scope=scope, **({"prompt": "consent"} if ask_again else {}))
 
 
 def finish(client: Any, issuer: str, returned: Mapping[str, str]) -> dict[str, Any]:

@@ -193,8 +193,9 @@ def _said(what: ending.Ended, word: str) -> str:
     if not what:
         return "Access had ended already." if word == "ended" else "Access stands again already."
     if word == "ended":
-        return f"Access ended for what {_and(what.names)} allowed. It is blocked from now on; you can undo this for a short time."
-    return f"Access restored, exactly as {_and(what.names)} allowed it."
+        seconds = current_app.settings.undo_seconds  # type: ignore[attr-defined]
+        return f"{what.client_name} is blocked from now on, from all that {_and(what.names)} allowed. You can undo this for {seconds} seconds."
+    return f"{what.client_name} has access again, exactly as {_and(what.names)} allowed it."
 
 
 def _and(names: tuple[str, ...]) -> str:

@@ -33,10 +33,11 @@ BY_A_PERSON = "user"
 
 @dataclass(frozen=True)
 class Ended:
-    """What one click ended (or gave back): the consents, and the names of the people who had allowed them."""
+    """What one click ended (or gave back): of which application, the consents, and who had allowed them."""
 
-    consent_ids: tuple[str, ...]
-    names: tuple[str, ...]
+    client_name: str
+    consent_ids: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.consent_ids)
@@ -179,7 +180,7 @@ def _tell(
 ) -> Ended:
     """One event for each consent, in the transaction that changed it."""
     if not rows:
-        return Ended((), ())
+        return Ended(known.client_name)
     people = session.scalars(select(User).where(User.id.in_({row.user_id for row in rows})))
     names = {person.id: person.name for person in people}
     for row in rows:
@@ -188,4 +189,4 @@ def _tell(
             consent_id=row.id, user_name=by.name, client_name=known.client_name, business_name=member.business.name,
             granted_by_name=names[row.user_id], scopes=row.scope.split(), role=row.role,
         )  # fmt: skip
-    return Ended(tuple(row.id for row in rows), tuple(names[row.user_id] for row in rows))
+    return Ended(known.client_name, tuple(row.id for row in rows), tuple(names[row.user_id] for row in rows))
