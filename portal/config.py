@@ -71,6 +71,8 @@ class Settings:
     """PORTAL_SESSION_ABSOLUTE_SECONDS: a session ends after this, used or not."""
     undo_seconds: int = 30
     """PORTAL_UNDO_SECONDS: how long a revocation can be undone."""
+    api_calls_per_minute: int = 600
+    """PORTAL_API_CALLS_PER_MINUTE: how many API calls each consent may make in a minute; 0 sets no limit."""
     signing_key_seconds: int = 7776000
     """PORTAL_SIGNING_KEY_SECONDS: age at which `flask check` asks for `flask keys rotate`."""
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal import interaction as _interaction
 from portal.accounts import models as _accounts
+from portal.api import models as _api
 from portal.audit import models as _audit
 from portal.businesses import models as _businesses
 from portal.clients import models as _clients
@@ -25,7 +26,7 @@ from portal.db import Base, current_database
 from portal.funds import models as _funds
 from portal.oauth import models as _oauth
 
-ROOMS = (_interaction, _audit, _accounts, _businesses, _clients, _consents, _oauth, _funds)
+ROOMS = (_interaction, _audit, _accounts, _businesses, _clients, _consents, _oauth, _funds, _api)
 """Imported so that their tables are known."""
 
 METADATA = Base.metadata

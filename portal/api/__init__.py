@@ -5,7 +5,7 @@ from typing import cast
 from flask import Blueprint, Flask, Response
 from flask_wtf import CSRFProtect
 
-from portal.api import endpoints, openapi, registry
+from portal.api import endpoints, limits, openapi, registry
 from portal.config import Settings
 
 __all__ = ["endpoints", "init_app"]
@@ -28,4 +28,6 @@ def init_app(app: Flask, csrf: CSRFProtect) -> None:
     registry.mount(api)
     api.add_url_rule("/openapi.json", view_func=openapi_json)
     api.after_request(never_kept)
+    api.after_request(limits.tell)
+    limits.init_app(app)
     app.register_blueprint(api)

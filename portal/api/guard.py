@@ -11,6 +11,7 @@ from datetime import datetime
 from flask import Request
 from sqlalchemy import Connection
 
+from portal.api import limits
 from portal.config import Settings
 from portal.errors import BadRequest, Forbidden, PortalError, Unauthorized
 from portal.oauth import bearer, tokens
@@ -53,15 +54,16 @@ class InsufficientScope(Forbidden):
 def check(
     connection: Connection, request: Request, scopes: tuple[str, ...], *, settings: Settings, now: datetime
 ) -> AccessLookup:
-    """What the token of this request opens, when it is live and opens one of `scopes`; one statement.
+    """What the token of this request opens, when it is live and opens one of `scopes`; one statement, rarely two.
 
-    Raises NoToken, MalformedToken, InvalidToken or InsufficientScope, each with its challenge.
+    Raises NoToken, MalformedToken, InvalidToken or InsufficientScope, each with its challenge, and QuotaExceeded.
     """
     found = bearer.find(connection, request, settings, now=now)
     if isinstance(found, Challenge):
         raise _refusal(found)
     if "access_token" in request.args:
         raise _refusal(Challenge(settings, 400, "invalid_request", "malformed"))
+    limits.spend(connection, found.consent_id, now=now)
     if found.effective.opened.isdisjoint(scopes):
         raise _insufficient(found, bearer.insufficient_scope(settings, " ".join(scopes)))
     return found

@@ -168,6 +168,18 @@ class World:
             )  # fmt: skip
         return made
 
+    def another_token(self, grant: Grant) -> str:
+        """A second live token that hangs on the same consent."""
+        now, token = db.utcnow(), crypto.new_secret(crypto.ACCESS_TOKEN)
+        with self.session() as session:
+            session.add(
+                AccessToken(
+                    digest=crypto.digest(token), authorization_id=grant.authorization_id, issued_at=now,
+                    expires_at=now + timedelta(minutes=10),
+                )
+            )  # fmt: skip
+        return token
+
     def change(self, model: type[db.Base], *where: Any, **values: Any) -> None:
         with self.session() as session:
             session.execute(update(model).where(*where).values(**values))
