@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 DEMO_SECRET_KEY = "demo-only-secret-key-never-use-this-outside-the-demo"
@@ -44,6 +44,13 @@ class Settings:
     """PORTAL_MFA: required (nobody connects an application without a second factor) or optional."""
     mail_url: str = "file:instance/mail"
     """PORTAL_MAIL_URL: smtp://… or file:DIR."""
+    documents_url: str = "file:instance/documents"
+    """PORTAL_DOCUMENTS_URL: where the contents of documents lie: file:DIR, or s3://BUCKET/PREFIX?endpoint_url=…&region=…
+    (S3-compatible; credentials from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and their kin)."""
+    documents_spool: str = "instance/spool"
+    """PORTAL_DOCUMENTS_SPOOL: the folder in which uploads for an S3 store wait until they are whole."""
+    scan_command: str = ""
+    """PORTAL_SCAN_COMMAND: a virus scanner for uploads, given the path: ends with 0 when clean, 1 when not; empty scans nothing."""
     support_url: str = ""
     """PORTAL_SUPPORT_URL: where error pages send people for help; empty shows none."""
     trusted_proxies: int = 0
@@ -73,6 +80,8 @@ class Settings:
     """PORTAL_UNDO_SECONDS: how long a revocation can be undone."""
     api_calls_per_minute: int = 600
     """PORTAL_API_CALLS_PER_MINUTE: how many API calls each consent may make in a minute; 0 sets no limit."""
+    scan_seconds: int = 60
+    """PORTAL_SCAN_SECONDS: how long the scan of one upload may take before the upload is refused."""
     signing_key_seconds: int = 7776000
     """PORTAL_SIGNING_KEY_SECONDS: age at which `flask check` asks for `flask keys rotate`."""
 
@@ -133,6 +142,7 @@ class Settings:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError):
             wrong.append(f"PORTAL_TIMEZONE {self.timezone!r} is not a known time zone")
+        wrong += _documents_mistakes(self.documents_url)
         wrong += [
             f"{_variable(field.name)} must be at least 1"
             for field in fields(self)
@@ -150,11 +160,32 @@ class Settings:
             wrong.append("PORTAL_LOG_LEVEL must not be DEBUG in production, since libraries log token values there")
         if self.code_seconds > 600:
             wrong.append("PORTAL_CODE_SECONDS must not exceed 600 (RFC 6749 §4.1.2)")
+        if (endpoint := _s3_endpoint(self.documents_url)).scheme == "http" and not _is_loopback(endpoint.hostname or ""):
+            wrong.append("PORTAL_DOCUMENTS_URL must name an https endpoint_url in production")
         return wrong
 
 
 def _variable(name: str) -> str:
     return "DATABASE_URL" if name == "database_url" else f"PORTAL_{name.upper()}"
+
+
+def _documents_mistakes(url: str) -> list[str]:
+    if url.startswith("file:"):
+        return [] if url.removeprefix("file:").strip() else ["PORTAL_DOCUMENTS_URL file:… must name a folder"]
+    parts = urlsplit(url)
+    if parts.scheme != "s3" or not parts.netloc:
+        return ["PORTAL_DOCUMENTS_URL must be file:DIR or s3://BUCKET/PREFIX"]
+    if "@" in parts.netloc or ":" in parts.netloc:
+        return ["PORTAL_DOCUMENTS_URL must hold no credentials; they are read from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"]
+    if unknown := sorted(parse_qs(parts.query).keys() - {"endpoint_url", "region"}):
+        return [f"PORTAL_DOCUMENTS_URL knows endpoint_url and region, not {', '.join(unknown)}"]
+    if _s3_endpoint(url).scheme not in ("", "http", "https"):
+        return ["PORTAL_DOCUMENTS_URL must name its endpoint_url as http://… or https://…"]
+    return []
+
+
+def _s3_endpoint(url: str) -> SplitResult:
+    return urlsplit(parse_qs(urlsplit(url).query).get("endpoint_url", [""])[0])
 
 
 def _is_loopback(host: str) -> bool:

@@ -96,6 +96,11 @@ def _settings(url: str, **changes: Any) -> Settings:
     return replace(Settings(mode="test", database_url=url, secret_key=SECRET_KEY, database_pool_size=4), **changes)
 
 
+def _folders(place: Path) -> dict[str, str]:
+    """The settings that put what is written to folders into `place`."""
+    return {"mail_url": f"file:{place / 'mail'}", "documents_url": f"file:{place / 'documents'}"}
+
+
 @contextmanager
 def _application(settings: Settings) -> Iterator[Portal]:
     app = create_app(settings)
@@ -123,7 +128,7 @@ def settings(request: pytest.FixtureRequest, database_url: str, tmp_path: Path, 
     if _warm_server is not None:
         return _warm_server.settings
     marker = request.node.get_closest_marker("settings")
-    return _settings(database_url, mail_url=f"file:{tmp_path / 'mail'}", **(marker.kwargs if marker else {}))
+    return _settings(database_url, **_folders(tmp_path), **(marker.kwargs if marker else {}))
 
 
 @pytest.fixture
@@ -185,7 +190,7 @@ def _warm_servers(_databases: Databases, tmp_path_factory: pytest.TempPathFactor
         place = tmp_path_factory.mktemp("server")
         with (
             _databases(kind).copy("cast", _fill_with_cast) as url,
-            _serve(_settings(url, mail_url=f"file:{place / 'mail'}"), kind, place / "log") as running,
+            _serve(_settings(url, **_folders(place)), kind, place / "log") as running,
         ):
             yield running
 
@@ -203,7 +208,8 @@ def _warm_server(request: pytest.FixtureRequest) -> Iterator[LiveServer | None]:
     kind = request.getfixturevalue("database_kind")
     warm: LiveServer = request.getfixturevalue("_warm_servers").of(kind)
     request.getfixturevalue("_databases")(kind).restore(warm.settings.database_url, "cast")
-    shutil.rmtree(warm.settings.mail_url.removeprefix("file:"), ignore_errors=True)
+    for url in (warm.settings.mail_url, warm.settings.documents_url):
+        shutil.rmtree(url.removeprefix("file:"), ignore_errors=True)
     with warm.clients:
         yield warm
 

@@ -1,7 +1,13 @@
 """The data: retirement funds, their members, pension accounts and documents."""
 
+from typing import cast
+
 from flask import Flask
+
+from portal.config import Settings
+from portal.funds import storage
 
 
 def init_app(app: Flask) -> None:
-    """Register this room's pages and commands."""
+    """Open the store of documents."""
+    app.extensions["portal-documents"] = storage.store_of(cast(Settings, app.settings))  # type: ignore[attr-defined]

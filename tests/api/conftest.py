@@ -11,11 +11,11 @@ from tests.conftest import Databases
 
 
 @pytest.fixture(scope="session")
-def portal(database_kind: str, _databases: Databases) -> Iterator[Portal]:
+def portal(database_kind: str, _databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     """One application for all tests of the API; each works in a business of its own."""
     with (
         _databases(database_kind).copy("migrated", shared._migrate) as url,
-        shared._application(shared._settings(url)) as app,
+        shared._application(shared._settings(url, **shared._folders(tmp_path_factory.mktemp("portal")))) as app,
     ):
         yield app
 
