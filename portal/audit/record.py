@@ -41,6 +41,8 @@ KINDS = {
     "token.reuse_refused": "presented a spent refresh token",
     "code.replay_refused": "presented a spent code",
     "authorization.revoked": "gave back its tokens",
+    "data.document_added": "added a document",
+    "data.document_refused": "sent a document that the virus scan refused",
     "key.rotated": "signing keys were rotated",
 }
 """Every kind of event, with the words operators read; the pages' sentences are in the room that shows them."""

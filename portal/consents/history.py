@@ -21,7 +21,13 @@ Facts = Mapping[str, Any]
 class Told(dict[str, Any]):
     """The facts of an event. What an event does not know reads as a word that is true of anyone."""
 
-    UNKNOWN = {"user_name": "Somebody", "client_name": "A partner application", "member_name": "Somebody", "role": "another role"}
+    UNKNOWN = {
+        "user_name": "Somebody",
+        "client_name": "A partner application",
+        "member_name": "Somebody",
+        "role": "another role",
+        "fund_name": "a fund",
+    }
 
     def __missing__(self, name: str) -> str:
         return self.UNKNOWN.get(name, "")
@@ -70,6 +76,8 @@ SENTENCES: dict[str, str | Callable[[Facts], str]] = {
     "authorization.revoked": "{client_name} gave back its tokens.",
     "token.reuse_refused": "{client_name} presented a refresh token that was used before; that line of access was ended for safety.",
     "code.replay_refused": "{client_name} presented a code that was used before; what it had produced was ended for safety.",
+    "data.document_added": "{client_name} added the document “{document_name}” to {fund_name} for {user_name}.",
+    "data.document_refused": "{client_name} sent a document for {fund_name} that the virus scan refused; it was not stored.",
     "membership.added": _added,
     "membership.accepted": "{member_name} accepted the invitation as {role}.",
     "membership.role_changed": "{user_name} made {member_name} {role}, who was {role_before}.",

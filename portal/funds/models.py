@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import date, datetime
 from decimal import Decimal
 
-from sqlalchemy import JSON, Date, ForeignKey, Index, Integer, Numeric, String
+from sqlalchemy import JSON, Date, ForeignKey, Index, Integer, Numeric, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Base, Id, new_id
+from portal.db import Base, Digest, Id, new_id
 
 FUND_STATUSES = ("active", "winding_up", "closed")
+DOCUMENT_TYPES = (
+    "annual_return", "financial_statement", "audit_report", "minutes", "trust_deed", "member_statement", "bank_statement",
+    "investment_report", "correspondence", "other",
+)  # fmt: skip
 
 
 class Fund(Base):
@@ -67,4 +71,31 @@ class PensionAccount(Base):
     """account_based, transition_to_retirement or market_linked."""
     started_on: Mapped[date] = mapped_column(Date)
     balance: Mapped[Decimal] = mapped_column(Numeric(16, 2))
+    version: Mapped[int] = mapped_column(Integer, default=1)
+
+
+class Document(Base):
+    """A document of a fund. Its content lies outside the tables, under the business and its SHA-256."""
+
+    __tablename__ = "documents"
+    __table_args__ = (UniqueConstraint("fund_id", "sha256"), Index("ix_documents_fund_id_id", "fund_id", "id"))
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    fund_id: Mapped[str] = mapped_column(ForeignKey("funds.id"), type_=Id)
+    name: Mapped[str] = mapped_column(String(200))
+    type: Mapped[str] = mapped_column(String(32))
+    """A word of DOCUMENT_TYPES."""
+    period_start: Mapped[date | None] = mapped_column(Date)
+    period_end: Mapped[date | None] = mapped_column(Date)
+    tags: Mapped[list[str]] = mapped_column(JSON)
+    media_type: Mapped[str] = mapped_column(String(100))
+    """One of `kinds.KINDS`, which the content was checked against."""
+    size: Mapped[int] = mapped_column(Integer)
+    """Bytes."""
+    sha256: Mapped[bytes] = mapped_column(Digest)
+    uploaded_at: Mapped[datetime]
+    uploaded_by_user_id: Mapped[str | None] = mapped_column(ForeignKey("users.id"), type_=Id)
+    """The person whose access was used."""
+    client_id: Mapped[str | None] = mapped_column(ForeignKey("clients.client_id"), type_=Id)
+    consent_id: Mapped[str | None] = mapped_column(ForeignKey("consents.id"), type_=Id)
     version: Mapped[int] = mapped_column(Integer, default=1)
