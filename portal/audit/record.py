@@ -43,6 +43,11 @@ KINDS = {
     "authorization.revoked": "gave back its tokens",
     "data.document_added": "added a document",
     "data.document_refused": "sent a document that the virus scan refused",
+    "data.fund_created": "created a fund",
+    "data.fund_changed": "changed details of a fund",
+    "data.member_changed": "changed details of a member",
+    "data.pension_account_changed": "changed details of a pension account",
+    "data.reference_data_loaded": "loaded reference data",
     "key.rotated": "signing keys were rotated",
 }
 """Every kind of event, with the words operators read; the pages' sentences are in the room that shows them."""

@@ -27,6 +27,7 @@ class Told(dict[str, Any]):
         "member_name": "Somebody",
         "role": "another role",
         "fund_name": "a fund",
+        "fund_member_name": "a member",
     }
 
     def __missing__(self, name: str) -> str:
@@ -66,6 +67,35 @@ def _policy(facts: Facts) -> str:
     return "{user_name} let every accepted user connect applications."
 
 
+NAMED = {
+    "code": "code", "name": "name", "status": "status", "tags": "tags", "latest_period_update": "latest period update",
+    "legal_entity_type": "legal entity type", "abn": "ABN", "address": "address", "given_name": "given name",
+    "family_name": "family name", "date_of_birth": "date of birth", "joined_on": "joining date", "phase": "phase",
+    "balance": "balance", "kind": "kind", "started_on": "starting date",
+}  # fmt: skip
+"""What a partner may change, in people's words."""
+
+
+def _changed(facts: Facts) -> str:
+    """`the name, status and address`; `details` when it is not known what."""
+    words = [NAMED[name] for name in facts.get("changed") or () if name in NAMED]
+    if not words:
+        return "details"
+    return f"the {', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else f"the {words[0]}"
+
+
+def _fund_changed(facts: Facts) -> str:
+    return f"{{client_name}} changed {_changed(facts)} of {{fund_name}}."
+
+
+def _member_changed(facts: Facts) -> str:
+    return f"{{client_name}} changed {_changed(facts)} of {{fund_member_name}} in {{fund_name}}."
+
+
+def _pension_account_changed(facts: Facts) -> str:
+    return f"{{client_name}} changed {_changed(facts)} of the pension account of {{fund_member_name}} in {{fund_name}}."
+
+
 SENTENCES: dict[str, str | Callable[[Facts], str]] = {
     "consent.given": "{user_name} allowed {client_name} to reach the data of this business.",
     "consent.changed": "{user_name} changed what {client_name} may reach.",
@@ -83,6 +113,11 @@ SENTENCES: dict[str, str | Callable[[Facts], str]] = {
     "membership.role_changed": "{user_name} made {member_name} {role}, who was {role_before}.",
     "membership.ended": _left,
     "business.policy_changed": _policy,
+    "data.fund_created": "{client_name} created the fund {fund_name}.",
+    "data.fund_changed": _fund_changed,
+    "data.member_changed": _member_changed,
+    "data.pension_account_changed": _pension_account_changed,
+    "data.reference_data_loaded": "{client_name} loaded reference data into {fund_name}.",
 }
 
 

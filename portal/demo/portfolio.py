@@ -9,7 +9,7 @@ from typing import Any
 from portal.demo import words
 from portal.demo.chance import Chance
 from portal.demo.people import Company
-from portal.funds.models import FUND_STATUSES
+from portal.funds.models import FUND_STATUSES, PENSION_KINDS
 
 Rows = list[dict[str, Any]]
 STATUS_WEIGHTS = (88, 5, 7)
@@ -17,7 +17,6 @@ ENTITY_WEIGHTS = (70, 24, 6)
 MEMBER_WEIGHTS = (22, 58, 9, 11)
 """How many of a hundred funds have one, two, three and four members."""
 PENSION_AGE_YEARS = 65
-PENSION_KINDS = ("account_based", "transition_to_retirement", "market_linked")
 
 
 @dataclass
@@ -84,6 +83,7 @@ def _add_members(portfolio: Portfolio, fund: dict[str, Any], surname: str, chanc
         member = {
             "id": chance.new_id(),
             "fund_id": fund["id"],
+            "business_id": fund["business_id"],
             "given_name": chance.random.choice(words.GIVEN_NAMES),
             "family_name": surname if chance.random.random() < 0.85 else chance.random.choice(words.SURNAMES),
             "date_of_birth": born,
@@ -103,6 +103,7 @@ def _add_pension(portfolio: Portfolio, member: dict[str, Any], chance: Chance, t
         {
             "id": chance.new_id(),
             "member_id": member["id"],
+            "business_id": member["business_id"],
             "kind": chance.random.choices(PENSION_KINDS, (85, 10, 5))[0],
             "started_on": chance.day(first, max(first, today - timedelta(days=30))),
             "balance": member["balance"],

@@ -20,7 +20,7 @@ from portal.businesses.models import Business, Membership
 from portal.clients.models import Client
 from portal.consents.catalogue import CATALOGUE
 from portal.consents.models import Consent
-from portal.funds.models import Fund, Member
+from portal.funds.models import Fund, Member, PensionAccount, ReferenceData
 from portal.oauth.models import AccessToken, Authorization
 
 ABN = "51824753556"
@@ -117,14 +117,33 @@ class World:
             session.add_all(rows)
         return [row.id for row in rows]
 
-    def add_member(self, fund_id: str, given_name: str, balance: str = "418250.75") -> str:
+    def add_member(self, fund_id: str, given_name: str, balance: str = "418250.75", *, business_id: str | None = None) -> str:
         member = Member(
-            id=db.new_id(), fund_id=fund_id, given_name=given_name, family_name="Hartigan", date_of_birth=date(1961, 3, 4),
+            id=db.new_id(), fund_id=fund_id, business_id=business_id or self.business_id, given_name=given_name, family_name="Hartigan", date_of_birth=date(1961, 3, 4),
             joined_on=date(2009, 7, 1), phase="accumulation", balance=Decimal(balance), version=1,
         )  # fmt: skip
         with self.session() as session:
             session.add(member)
         return member.id
+
+    def add_pension_account(self, member_id: str, *, business_id: str | None = None) -> str:
+        account = PensionAccount(
+            id=db.new_id(), member_id=member_id, business_id=business_id or self.business_id, kind="account_based",
+            started_on=date(2021, 7, 1), balance=Decimal("398000.00"), version=1,
+        )  # fmt: skip
+        with self.session() as session:
+            session.add(account)
+        return account.id
+
+    def add_reference_data(self, fund_id: str) -> None:
+        account = {"code": "604", "name": "Cash at bank", "type": "asset"}
+        with self.session() as session:
+            session.add(
+                ReferenceData(
+                    fund_id=fund_id, as_at=date(2026, 7, 1), chart_of_accounts=[account], investment_codes=[], opening_balances=[],
+                    version=1, loaded_at=db.utcnow(),
+                )
+            )  # fmt: skip
 
     def grant(
         self, scope: str, *, role: str = "access_controller", user_id: str | None = None, client_id: str | None = None,

@@ -223,10 +223,10 @@ def fund_rows(company: Company, count: int) -> Iterator[Base]:
         for name, born, phase in (("Margaret", 1951, "pension"), ("Neil", 1974, "accumulation")):
             member_id = f"{fund_id}-{name.lower()}"
             yield Member(
-                id=member_id, fund_id=fund_id, given_name=name, family_name="Ashby", date_of_birth=date(born, 3, 14),
+                id=member_id, fund_id=fund_id, business_id=company.id, given_name=name, family_name="Ashby", date_of_birth=date(born, 3, 14),
                 joined_on=date(2010, 7, 1), phase=phase, balance=Decimal("412500.25"),
             )  # fmt: skip
         yield PensionAccount(
-            id=f"{fund_id}-pension", member_id=f"{fund_id}-margaret", kind="account_based", started_on=date(2018, 7, 1),
+            id=f"{fund_id}-pension", member_id=f"{fund_id}-margaret", business_id=company.id, kind="account_based", started_on=date(2018, 7, 1),
             balance=Decimal("398000.00"),
         )  # fmt: skip
