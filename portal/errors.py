@@ -98,10 +98,34 @@ class Gone(PortalError):
     message = "Nothing was changed. Go back to the application you came from and start again."
 
 
+class PreconditionFailed(PortalError):
+    status, kind = 412, "changed-meanwhile"
+    title = "It was changed in the meantime"
+    message = "Nothing was changed now. Read it again, and repeat the change on what it is today with the new ETag."
+
+
 class TooLarge(PortalError):
     status, kind = 413, "too-large"
     title = "That is too large"
     message = "Nothing was stored. Send less at once."
+
+
+class UnsupportedMediaType(PortalError):
+    status, kind = 415, "unsupported-media-type"
+    title = "That kind of content is not taken here"
+    message = "Nothing was changed. Send what the description of the call names."
+
+
+class Unprocessable(PortalError):
+    status, kind = 422, "unprocessable"
+    title = "What was sent does not fit"
+    message = "Nothing was changed. Correct what is named and send it again."
+
+
+class PreconditionRequired(PortalError):
+    status, kind = 428, "precondition-required"
+    title = "Say which state you change"
+    message = "Nothing was changed. Read it first, and send its ETag in the header If-Match."
 
 
 class TooManyRequests(PortalError):
@@ -119,7 +143,8 @@ class Unavailable(PortalError):
 BY_STATUS: dict[int, type[PortalError]] = {
     error.status: error
     for error in (
-        BadRequest, Unauthorized, Forbidden, NotFound, MethodNotAllowed, Conflict, Gone, TooLarge, TooManyRequests, Unavailable,
+        BadRequest, Unauthorized, Forbidden, NotFound, MethodNotAllowed, Conflict, Gone, PreconditionFailed, TooLarge,
+        UnsupportedMediaType, Unprocessable, PreconditionRequired, TooManyRequests, Unavailable,
     )
 }  # fmt: skip
 

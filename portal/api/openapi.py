@@ -31,8 +31,41 @@ RESPONSES: dict[str, dict[str, Any]] = {
         "content": PROBLEM,
     },
     "NotFound": {"description": "The business of the token has no such object.", "content": PROBLEM},
+    "PreconditionFailed": {
+        "description": "It was changed since it was read; `If-Match` names another state.",
+        "content": PROBLEM,
+    },
+    "TooLarge": {"description": "The body is larger than is taken here.", "content": PROBLEM},
+    "UnsupportedMediaType": {"description": "The body is of a kind that is not taken here.", "content": PROBLEM},
+    "Unprocessable": {
+        "description": "The body was read and cannot be taken; `errors` names each fault. Or the `Idempotency-Key` was used "
+        "with another body.",
+        "content": PROBLEM,
+    },
+    "PreconditionRequired": {"description": "`If-Match` is missing.", "content": PROBLEM},
 }
-STATUSES = {"400": "BadRequest", "401": "Unauthorized", "403": "Forbidden", "404": "NotFound"}
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "description": "The ETag of the state that was read; when it has changed since, nothing is done.",
+    "schema": {"type": "string", "examples": ['"3"']},
+}
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Of your choice, such as a random UUID. Sent again with the same body within 24 hours, it gets the same answer "
+    "and nothing is done again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "The ETag of an answer you have; when it is still the answer, you get 304 without a body.",
+    "schema": {"type": "string"},
+}
+NOT_MODIFIED = {"description": "Unchanged since the answer that `If-None-Match` names."}
+ETAG = {"description": "The tag of this state.", "schema": {"type": "string"}}
 
 
 def describe(settings: Settings) -> dict[str, Any]:
@@ -66,16 +99,43 @@ def _operation(line: Endpoint) -> dict[str, Any]:
         "operationId": line.name,
         "summary": line.summary,
         "security": [{"portal": [scope]} for scope in line.scopes],
-        "parameters": [*map(_path_parameter, in_path), *map(_query_parameter, line.query)],
+        "parameters": [*map(_path_parameter, in_path), *map(_query_parameter, line.query), *_header_parameters(line)],
+        **_request_body(line),
         "responses": {
-            "200": {"description": "As asked.", "content": {"application/json": {"schema": reference(line.answer)}}},
-            **{
-                status: {"$ref": f"#/components/responses/{name}"}
-                for status, name in STATUSES.items()
-                if name != "NotFound" or in_path
+            str(line.status): {
+                "description": "As asked.",
+                "headers": {"ETag": ETAG},
+                "content": {"application/json": {"schema": reference(line.answer)}},
             },
+            **({} if line.writes else {"304": NOT_MODIFIED}),
+            **{status: {"$ref": f"#/components/responses/{name}"} for status, name in _refusals(line).items()},
         },
     }
+
+
+def _header_parameters(line: Endpoint) -> list[dict[str, Any]]:
+    if not line.writes:
+        return [IF_NONE_MATCH]
+    return [header for header, takes in ((IF_MATCH, line.conditional), (IDEMPOTENCY_KEY, line.idempotent)) if takes]
+
+
+def _request_body(line: Endpoint) -> dict[str, Any]:
+    if line.body is None:
+        return {}
+    content = {media_type: {"schema": reference(line.body.schema)} for media_type in line.body.media_types}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _refusals(line: Endpoint) -> dict[str, str]:
+    """The refusals that this call can answer with, by status."""
+    refusals = {"400": "BadRequest", "401": "Unauthorized", "403": "Forbidden"}
+    if PATH_PARAMETER.search(line.path):
+        refusals["404"] = "NotFound"
+    if line.conditional:
+        refusals |= {"412": "PreconditionFailed", "428": "PreconditionRequired"}
+    if line.body is not None:
+        refusals |= {"413": "TooLarge", "415": "UnsupportedMediaType", "422": "Unprocessable"}
+    return refusals
 
 
 def _path_parameter(name: str) -> dict[str, Any]:

@@ -1,37 +1,43 @@
-"""The table of calls: each says its path, its scope, its parameters and its answer; routes and OpenAPI come from it.
+"""The table of calls: each says its path, its scope, what it takes and what it answers; routes and OpenAPI come from it.
 
 A call without a scope cannot be written down, and an unknown scope stops the portal from starting. So no route of the
 API is ever open by oversight.
+
+A call that reads works on a connection that commits each statement by itself. A call that writes first takes in and
+checks its whole body, and then works in the one transaction of its request, which the edge commits when an answer is
+returned and undoes when anything is raised.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from flask import Blueprint, Response, current_app, request
 from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from portal import db
-from portal.api import guard, parameters
+from portal.api import answers, bodies, guard, idempotency, parameters
+from portal.api.answers import Answer, Body
+from portal.api.bodies import BodyKind, JsonBody, Sent
 from portal.api.parameters import Parameter
 from portal.consents import catalogue
 from portal.crypto import Keyring
 from portal.oauth import tokens
 from portal.oauth.tokens import AccessLookup
 
-Body = Mapping[str, Any]
+__all__ = ["TABLE", "Answer", "Body", "Call", "Endpoint", "WritingCall", "endpoint", "mount"]
 
-encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
-"""Made once. Dates and decimals become text; their `str` is the ISO date and the exact decimal."""
+View = Callable[..., Body | Answer | Response]
+"""Returns the body, or an Answer that says more about it; one that reads may return a whole Response when the body is no JSON."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call past the guard: what it may reach, what it asks, and the connection it reads on."""
+    """One call past the guard: what it may reach, what it asks, and the connection it works on."""
 
     connection: Connection
     access: AccessLookup
@@ -45,16 +51,32 @@ class Call:
         return self.access.business_id
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritingCall(Call):
+    """A call that changes something: its body, checked whole, and the transaction that `connection` is in too."""
+
+    session: Session
+    body: Any
+    versions: frozenset[int]
+    """Those that `If-Match` names; a change is for one of them only. Empty for a call that takes no `If-Match`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """One line of the table. Any of `scopes` opens it; `answer` names a schema of `schemas.SCHEMAS`."""
+    """One line of the table. Any of `scopes` opens it; `answer` names a schema of `schemas.SCHEMAS`, as `body.schema` does."""
 
     path: str
     method: str
     scopes: tuple[str, ...]
     query: tuple[Parameter, ...]
     answer: str
-    view: Callable[..., Body]
+    view: View
+    status: int = 200
+    body: BodyKind | None = None
+    conditional: bool = False
+    """Takes `If-Match`, and refuses to work without."""
+    idempotent: bool = False
+    """Takes an `Idempotency-Key`."""
 
     @property
     def name(self) -> str:
@@ -64,16 +86,47 @@ class Endpoint:
     def summary(self) -> str:
         return (self.view.__doc__ or "").strip()
 
+    @property
+    def writes(self) -> bool:
+        return self.method != "GET"
+
     def serve(self, **path: str) -> Response:
         """Guard, then view, then "last accessed": a call that is refused or fails moves nothing."""
-        now = db.utcnow()
+        return self._write(path) if self.writes else self._read(path)
+
+    def _read(self, path: dict[str, str]) -> Response:
         app: Any = current_app
+        now = db.utcnow()
         with db.reader() as connection:
             access = guard.check(connection, request, self.scopes, settings=app.settings, now=now)
             given = parameters.read_all(self.query, request.args)
-            body = self.view(Call(connection, access, now, given, app.keyring), **path)
+            call = Call(connection=connection, access=access, now=now, given=given, keyring=app.keyring)
+            made = self.view(call, **path)
             tokens.touch_consent(connection, access, now=now)
-        return answer(body)
+        return made if isinstance(made, Response) else answers.reading(made, request)
+
+    def _write(self, path: dict[str, str]) -> Response:
+        """The guard asks twice: before anything is taken in, and again once all has arrived, which may take its time."""
+        app: Any = current_app
+        with db.reader() as connection:
+            guard.check(connection, request, self.scopes, settings=app.settings, now=db.utcnow())
+        given = parameters.read_all(self.query, request.args)
+        sent = self.body.read(request) if self.body else Sent(None, b"")
+        versions = answers.versions_to_change(request) if self.conditional else frozenset[int]()
+        key = idempotency.read_key(request) if self.idempotent else None
+
+        connection, now = db.session.connection(), db.utcnow()
+        access = guard.check(connection, request, self.scopes, settings=app.settings, now=now)
+        call = WritingCall(
+            connection=connection, access=access, now=now, given=given, keyring=app.keyring, session=db.session, body=sent.value,
+            versions=versions,
+        )  # fmt: skip
+        same = idempotency.digest_of(request.method, request.path, sent.digest)
+        reply = idempotency.once(
+            connection, access, key, same, lambda: answers.reply(cast(Answer, self.view(call, **path)), self.status), now=now
+        )
+        tokens.touch_consent(connection, access, now=now)
+        return reply.as_response()
 
 
 TABLE: list[Endpoint] = []
@@ -81,17 +134,36 @@ TABLE: list[Endpoint] = []
 
 
 def endpoint(
-    path: str, *, scope: str | tuple[str, ...], answer: str, method: str = "GET", query: tuple[Parameter, ...] = ()
-) -> Callable[[Callable[..., Body]], Callable[..., Body]]:
-    """Enter the decorated function into the table. Raises ValueError for a missing or unknown scope, and for a double."""
+    path: str,
+    *,
+    scope: str | tuple[str, ...],
+    answer: str,
+    method: str = "GET",
+    status: int = 200,
+    query: tuple[Parameter, ...] = (),
+    body: str | BodyKind | None = None,
+    conditional: bool = False,
+    idempotent: bool = False,
+) -> Callable[[View], View]:
+    """Enter the decorated function into the table. Raises ValueError for a missing or unknown scope, and for a double.
+
+    `body` is the name of a schema, for JSON (for a PATCH: a merge patch), or an object that reads something else.
+    """
     scopes = (scope,) if isinstance(scope, str) else tuple(scope)
     if not scopes or catalogue.unknown(scopes):
         raise ValueError(f"{method} {path} needs a scope of the catalogue, not {scope!r}")
     if any(line.path == path and line.method == method for line in TABLE):
         raise ValueError(f"{method} {path} is in the table already")
+    if isinstance(body, str):
+        body = bodies.merge_patch(body, answer) if method == "PATCH" else JsonBody(body, answer)
 
-    def enter(view: Callable[..., Body]) -> Callable[..., Body]:
-        TABLE.append(Endpoint(path=path, method=method, scopes=scopes, query=query, answer=answer, view=view))
+    def enter(view: View) -> View:
+        TABLE.append(
+            Endpoint(
+                path=path, method=method, scopes=scopes, query=query, answer=answer, view=view, status=status, body=body,
+                conditional=conditional, idempotent=idempotent,
+            )
+        )  # fmt: skip
         return view
 
     return enter
@@ -101,8 +173,3 @@ def mount(blueprint: Blueprint) -> None:
     """Give each line of the table its route."""
     for line in TABLE:
         blueprint.add_url_rule(line.path, line.name, line.serve, methods=[line.method])
-
-
-def answer(body: Body, status: int = 200) -> Response:
-    """The JSON answer."""
-    return Response(encode(body), status=status, mimetype="application/json")

@@ -1,4 +1,7 @@
-"""What the answers look like: JSON Schemas (2020-12, as OpenAPI 3.1 takes them), by the name that the table of calls uses."""
+"""What is told and taken: JSON Schemas (2020-12, as OpenAPI 3.1 takes them), by the name that the table of calls uses.
+
+What is taken in is declared here once: the schema that OpenAPI publishes is the one that bodies are held to.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ from typing import Any
 
 from portal.businesses.roles import ROLES
 from portal.consents.catalogue import CATALOGUE
-from portal.funds.models import FUND_STATUSES
+from portal.funds.models import FUND_STATUSES, MEMBER_PHASES, PENSION_KINDS
+from portal.funds.reference_data import ACCOUNT_TYPES, LISTS
 
 Schema = dict[str, Any]
 
@@ -23,6 +27,26 @@ def _list_of(name: str) -> Schema:
     return _object({"data": {"type": "array", "items": reference(name)}})
 
 
+def _page_of(name: str) -> Schema:
+    return _object({"data": {"type": "array", "items": reference(name)}, "next_cursor": NEXT_CURSOR})
+
+
+def _taken(properties: Schema, *, optional: tuple[str, ...] = ()) -> Schema:
+    """An object that is sent: a name it does not have is a mistake and is said to be one."""
+    return {**_object(properties, optional=optional), "additionalProperties": False}
+
+
+def _patch(properties: Schema, *, removable: tuple[str, ...] = ()) -> Schema:
+    """A merge patch (RFC 7396): each member may be left out, and null removes one of those that may be missing."""
+    members = {
+        name: {**schema, "type": [schema["type"], "null"]}
+        if name in removable and isinstance(schema.get("type"), str)
+        else schema
+        for name, schema in properties.items()
+    }
+    return _taken(members, optional=tuple(properties))
+
+
 def reference(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
@@ -31,48 +55,99 @@ def _text(description: str, **more: Any) -> Schema:
     return {"type": "string", "description": description, **more}
 
 
-ID = _text("Opaque and stable.", examples=["01jzc9x3m0v5k8q2n7d4t6h1rb"])
-ABN = _text("Australian Business Number: eleven digits, valid by checksum.", pattern="^[0-9]{11}$", examples=["51824753556"])
-MONEY = _text("Australian dollars as an exact decimal.", pattern=r"^-?[0-9]+\.[0-9]{2}$", examples=["418250.75"])
-DATE = {"type": "string", "format": "date"}
+ONE_LINE = "^[^\\u0000-\\u001F\\u007F-\\u009F\\u2028-\\u202E\\u2066-\\u2069]*$"
+"""No control characters, and none that turn the direction of what is read."""
 
-FUND_SUMMARY: Schema = {
-    "id": ID,
-    "code": _text("The short code people know the fund by.", examples=["THOR01"]),
-    "name": {"type": "string"},
+
+def _line(most: int, *, least: int = 1, **more: Any) -> Schema:
+    return {"type": "string", "minLength": least, "maxLength": most, "pattern": ONE_LINE, **more}
+
+
+ID = _text("Opaque and stable.", examples=["01jzc9x3m0v5k8q2n7d4t6h1rb"])
+ABN = _text(
+    "Australian Business Number: eleven digits, valid by checksum.", format="abn", pattern="^[0-9]{11}$", examples=["51824753556"]
+)
+AMOUNT = r"^-?[0-9]{1,12}\.[0-9]{2}$"
+MONEY = _text("Australian dollars as an exact decimal.", pattern=AMOUNT, examples=["418250.75"])
+DATE = {"type": "string", "format": "date", "examples": ["2026-06-30"]}
+ETAG = _text("The tag of this state; send it as `If-Match` with a change.", examples=['"3"'])
+NEXT_CURSOR = {"type": ["string", "null"], "description": "Pass it as `cursor` for the next page; null after the last one."}
+ADDRESS_LINES = ("street_address", "locality", "region", "postal_code", "country")
+
+LATEST_PERIOD = {"type": ["string", "null"], "format": "date", "description": "Until when the fund is processed."}
+FUND_DETAILS: Schema = {
+    "code": _line(32, description="The short code people know the fund by.", examples=["THOR01"]),
+    "name": _line(200, examples=["Thornbury Super Fund"]),
     "status": {"type": "string", "enum": list(FUND_STATUSES)},
-    "tags": {"type": "array", "items": {"type": "string"}},
-    "latest_period_update": {"type": ["string", "null"], "format": "date", "description": "Until when the fund is processed."},
-    "legal_entity_type": {"type": "string", "examples": ["Self-managed superannuation fund"]},
+    "tags": {"type": "array", "items": _line(64), "maxItems": 50, "uniqueItems": True},
+    "latest_period_update": LATEST_PERIOD,
+    "legal_entity_type": _line(64, examples=["Self-managed superannuation fund"]),
     "abn": ABN,
 }
-ADDRESS_LINES = ("street_address", "locality", "region", "postal_code", "country")
+FUND_SUMMARY: Schema = {"id": ID, **FUND_DETAILS}
+MEMBER_DETAILS: Schema = {
+    "given_name": _line(200, examples=["Margaret"]),
+    "family_name": _line(200, examples=["Ashby"]),
+    "date_of_birth": DATE,
+    "joined_on": DATE,
+    "phase": {"type": "string", "enum": list(MEMBER_PHASES)},
+    "balance": MONEY,
+}
+PENSION_ACCOUNT_DETAILS: Schema = {
+    "kind": {"type": "string", "enum": list(PENSION_KINDS)},
+    "started_on": DATE,
+    "balance": MONEY,
+}
+ACCOUNT = _taken(
+    {"code": _line(32, examples=["604"]), "name": _line(200), "type": {"type": "string", "enum": list(ACCOUNT_TYPES)}}
+)
+INVESTMENT = _taken({"code": _line(32, examples=["BHP.AX"]), "name": _line(200)})
+OPENING_BALANCE = _taken(
+    {
+        "account_code": _line(32, description="A code of `chart_of_accounts`."),
+        "investment_code": _line(32, description="A code of `investment_codes`."),
+        "amount": {**MONEY, "description": "Debits are above zero, credits below; all together they are zero."},
+    },
+    optional=("investment_code",),
+)
+REFERENCE_DATA: Schema = {
+    "as_at": {**DATE, "description": "The day of the opening balances."},
+    "chart_of_accounts": {"type": "array", "items": ACCOUNT, "minItems": 1, "maxItems": 5000, "description": "No code twice."},
+    "investment_codes": {"type": "array", "items": INVESTMENT, "maxItems": 5000, "description": "No code twice."},
+    "opening_balances": {"type": "array", "items": OPENING_BALANCE, "maxItems": 5000},
+}
 
 SCHEMAS: dict[str, Schema] = {
     "FundSummary": _object(FUND_SUMMARY),
-    "FundPage": _object(
-        {
-            "data": {"type": "array", "items": reference("FundSummary")},
-            "next_cursor": {
-                "type": ["string", "null"],
-                "description": "Pass it as `cursor` for the next page; null after the last one.",
-            },
-        }
-    ),
+    "FundPage": _page_of("FundSummary"),
     "Fund": _object({**FUND_SUMMARY, "address": reference("Address")}),
     "Address": _object({line: {"type": "string"} for line in ADDRESS_LINES}, optional=ADDRESS_LINES),
-    "Member": _object(
+    "NewFund": _taken(
+        {**FUND_DETAILS, "address": reference("NewAddress"), "reference_data": reference("ReferenceData")},
+        optional=("status", "tags", "latest_period_update", "address", "reference_data"),
+    ),
+    "NewAddress": _taken({line: _line(200) for line in ADDRESS_LINES}, optional=ADDRESS_LINES),
+    "FundPatch": _patch(
+        {**FUND_DETAILS, "address": _patch({line: _line(200) for line in ADDRESS_LINES}, removable=ADDRESS_LINES)}
+    ),
+    "FullFund": _object(
         {
-            "id": ID,
-            "given_name": {"type": "string"},
-            "family_name": {"type": "string"},
-            "date_of_birth": DATE,
-            "joined_on": DATE,
-            "phase": {"type": "string", "enum": ["accumulation", "pension"]},
-            "balance": MONEY,
+            "fund": reference("Fund"),
+            "members": {"type": "array", "items": reference("Member")},
+            "pension_accounts": {"type": "array", "items": reference("PensionAccount")},
+            "documents": {"type": "array", "items": {"type": "object"}},
         }
     ),
+    "ReferenceData": _taken(REFERENCE_DATA, optional=("investment_codes", "opening_balances")),
+    "ReferenceDataLoaded": _object({"fund_id": ID, "as_at": DATE, **{name: {"type": "integer", "minimum": 0} for name in LISTS}}),
+    "Member": _object({"id": ID, "fund_id": ID, **MEMBER_DETAILS, "etag": ETAG}),
+    "MemberPatch": _patch(MEMBER_DETAILS),
     "Members": _list_of("Member"),
+    "MemberPage": _page_of("Member"),
+    "PensionAccount": _object({"id": ID, "fund_id": ID, "member_id": ID, **PENSION_ACCOUNT_DETAILS, "etag": ETAG}),
+    "PensionAccountPatch": _patch(PENSION_ACCOUNT_DETAILS),
+    "PensionAccounts": _list_of("PensionAccount"),
+    "PensionAccountPage": _page_of("PensionAccount"),
     "Business": _object({"id": ID, "name": {"type": "string"}, "abn": ABN, "code": {"type": "string"}}),
     "User": _object(
         {
@@ -102,7 +177,19 @@ SCHEMAS: dict[str, Schema] = {
             "scope": _text("The scope that the call needs."),
             "scope_of_token": _text("What the token opens today."),
             "parameter": _text("The query parameter that cannot be used."),
+            "errors": {
+                "type": "array",
+                "description": "Each fault of the body.",
+                "items": _object(
+                    {
+                        "pointer": _text(
+                            "Where: a JSON pointer (RFC 6901) as a URI fragment.", examples=["#/address/postal_code"]
+                        ),
+                        "detail": _text("What is wrong there.", examples=["may hold at most 200 characters"]),
+                    }
+                ),
+            },
         },
-        optional=("error", "reason", "scope", "scope_of_token", "parameter"),
+        optional=("error", "reason", "scope", "scope_of_token", "parameter", "errors"),
     ),
 }

@@ -2,22 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
+from sqlalchemy.orm import Session
 
-from portal.db import table_of
-from portal.funds.listing import SUMMARY_COLUMNS, summary
+from portal.businesses.models import Business
+from portal.db import new_id, table_of
+from portal.funds import telling
+from portal.funds.changing import Kind, stored
+from portal.funds.listing import SUMMARY_COLUMNS, SUMMARY_FIELDS, summary
 from portal.funds.models import Fund
+from portal.funds.telling import Partner
 
-_fund = table_of(Fund)
+_fund, _business = table_of(Fund), table_of(Business)
 
-FIND = select(*SUMMARY_COLUMNS, _fund.c.address).where(
-    _fund.c.id == bindparam("fund_id"), _fund.c.business_id == bindparam("business_id")
+FIND: Select[Any] = select(*SUMMARY_COLUMNS, _fund.c.address, _fund.c.version).where(
+    _fund.c.id == bindparam("object_id"), _fund.c.business_id == bindparam("business_id")
+)
+EXISTS = select(_fund.c.name).where(_fund.c.id == bindparam("fund_id"), _fund.c.business_id == bindparam("business_id"))
+COUNT_ONE_MORE = update(_business).where(_business.c.id == bindparam("of")).values(fund_count=_business.c.fund_count + 1)
+UNSAID: Mapping[str, Any] = {"status": "active", "tags": [], "latest_period_update": None, "address": {}}
+"""What a new fund has when nothing else is said."""
+
+
+def shown(row: Row[Any]) -> dict[str, Any]:
+    """The summary of the fund and its `address`."""
+    return {**summary(row), "tags": list(summary(row)["tags"]), "address": row.address}
+
+
+KIND = Kind(
+    table=_fund,
+    find=FIND,
+    shown=shown,
+    fields=(*SUMMARY_FIELDS[1:], "address"),
+    event="data.fund_changed",
+    facts=lambda row: {"fund_id": row.id, "fund_name": row.name},
+    moment="updated_at",
 )
 
 
-def find(connection: Connection, business_id: str, fund_id: str) -> dict[str, Any] | None:
-    """The summary of the fund and its `address`, or None when this business has no such fund."""
-    row = connection.execute(FIND, {"fund_id": fund_id, "business_id": business_id}).first()
-    return None if row is None else {**summary(row), "address": row.address}
+def find_name(connection: Connection, business_id: str, fund_id: str) -> str | None:
+    """The name of the fund, or None when this business has no such fund."""
+    return connection.execute(EXISTS, {"fund_id": fund_id, "business_id": business_id}).scalar()
+
+
+def create(session: Session, new: Mapping[str, Any], *, by: Partner, now: datetime) -> Row[Any]:
+    """Add a fund to the business, and one to the number of its funds. `new` holds the fields of KIND as JSON says them."""
+    fund_id = new_id()
+    said = {**UNSAID, **{name: value for name, value in new.items() if name in KIND.fields}}
+    values = {name: stored(_fund.c[name], value) for name, value in said.items()}
+    connection = session.connection()
+    connection.execute(
+        insert(_fund).values(id=fund_id, business_id=by.business_id, version=1, created_at=now, updated_at=now, **values)
+    )
+    connection.execute(COUNT_ONE_MORE, {"of": by.business_id})
+    telling.tell(session, by, "data.fund_created", now=now, fund_id=fund_id, fund_name=values["name"])
+    return connection.execute(FIND, {"object_id": fund_id, "business_id": by.business_id}).one()

@@ -208,8 +208,8 @@ def test_members_of_a_fund_are_listed_by_name_with_exact_balances(world: World) 
     answer = world.call(f"/funds/{fund_id}/members", world.grant("members.read").token)
     assert [member["id"] for member in answer.json["data"]] == [first, second]
     assert answer.json["data"][1] == {
-        "id": second, "given_name": "Zoe", "family_name": "Hartigan", "date_of_birth": date(1961, 3, 4).isoformat(),
-        "joined_on": "2009-07-01", "phase": "accumulation", "balance": "0.10",
+        "id": second, "fund_id": fund_id, "given_name": "Zoe", "family_name": "Hartigan", "date_of_birth": date(1961, 3, 4).isoformat(),
+        "joined_on": "2009-07-01", "phase": "accumulation", "balance": "0.10", "etag": '"1"',
     }  # fmt: skip
     assert answer.json["data"][0]["balance"] in ("12345678901234.56", "1.00")
 

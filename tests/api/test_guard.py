@@ -15,6 +15,7 @@ from portal.consents.catalogue import CATALOGUE, effective
 from portal.consents.models import Consent
 from portal.oauth.models import AccessToken, Authorization
 from portal.oauth.tokens import DEAD_REASONS
+from tests.api.samples import NEW_FUND, add_things, send
 from tests.api.world import Grant, World
 
 METADATA = 'resource_metadata="{issuer}/.well-known/oauth-protected-resource"'
@@ -22,10 +23,6 @@ METADATA = 'resource_metadata="{issuer}/.well-known/oauth-protected-resource"'
 
 def metadata(world: World) -> str:
     return METADATA.format(issuer=world.app.settings.issuer)
-
-
-def path_of(line: Endpoint, fund_id: str) -> str:
-    return line.path.replace("<fund_id>", fund_id)
 
 
 def test_without_a_token_the_challenge_says_where_to_go_and_names_no_error(world: World) -> None:
@@ -169,11 +166,10 @@ def test_offline_access_outlives_the_session(world: World) -> None:
 @pytest.mark.parametrize("line", TABLE, ids=lambda line: line.name)
 @pytest.mark.parametrize("scope", CATALOGUE)
 def test_a_call_opens_to_its_scope_and_to_what_contains_it(world: World, line: Endpoint, scope: str) -> None:
-    [fund_id] = world.add_funds("Bluegum Super Fund")
-    answer = world.call(path_of(line, fund_id), world.grant(scope).token)
+    answer = send(world, line, world.grant(scope).token, add_things(world))
     contained = {scope, *CATALOGUE[scope].contains}
     if contained & set(line.scopes):
-        assert answer.status_code == 200
+        assert answer.status_code == line.status
     else:
         needed = " ".join(line.scopes)
         assert answer.status_code == 403
@@ -188,13 +184,12 @@ def test_a_call_opens_to_its_scope_and_to_what_contains_it(world: World, line: E
 @pytest.mark.parametrize("line", TABLE, ids=lambda line: line.name)
 @pytest.mark.parametrize("role", ROLES)
 def test_a_call_opens_no_further_than_the_role_of_today(world: World, line: Endpoint, role: str) -> None:
-    [fund_id] = world.add_funds("Bluegum Super Fund")
     everything = " ".join(CATALOGUE)
     grant = world.grant(everything, role="access_controller")
-    assert world.call(path_of(line, fund_id), grant.token).status_code == 200
+    assert send(world, line, grant.token, add_things(world)).status_code == line.status
     world.change(Membership, Membership.user_id == grant.user_id, role=role)
     allowed = effective(everything, everything, ROLES[role].ceiling).opened & set(line.scopes)
-    assert world.call(path_of(line, fund_id), grant.token).status_code == (200 if allowed else 403)
+    assert send(world, line, grant.token, add_things(world)).status_code == (line.status if allowed else 403)
 
 
 def test_a_consent_that_was_narrowed_narrows_its_old_tokens(world: World) -> None:
@@ -229,7 +224,7 @@ def test_the_api_knows_no_cookie(world: World) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_calls_that_read_refuse_to_write(world: World, method: str) -> None:
-    answer = world.call("/funds", world.grant("funds.write").token, method=method)
+    answer = world.call("/business", world.grant("funds.write").token, method=method)
     assert answer.status_code == 405
     assert answer.content_type == "application/problem+json"
     assert "GET" in answer.headers["Allow"]
@@ -275,7 +270,8 @@ def test_last_accessed_never_moves_by_a_call_that_is_refused(world: World) -> No
     grant = world.grant("funds.summary")
     for path in ("/funds/unknown", "/business", "/funds?limit=0", "/funds?cursor=x", "/founds"):
         assert world.call(path, grant.token).status_code in (400, 403, 404)
-    assert world.call("/funds", grant.token, method="POST").status_code == 405
+    assert world.call("/business", grant.token, method="POST").status_code == 405
+    assert world.call("/funds", grant.token, method="POST", json=NEW_FUND).status_code == 403
     revoke_consent(world, grant)
     world.call("/funds", grant.token)
     assert world.last_accessed(grant) is None

@@ -1,0 +1,94 @@
+"""What a call answers: JSON, the tag of its state, and 304 to those who have it already (RFC 9110 §8.8.3, §13.1.2).
+
+A thing that can be changed is tagged with its version, which `If-Match` of a change brings back; everything else with a
+digest of the answer itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Request, Response
+
+from portal.errors import PreconditionRequired
+
+Body = Mapping[str, Any]
+
+encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+"""Made once. Dates and decimals become text; their `str` is the ISO date and the exact decimal."""
+
+DIGEST_BYTES = 12
+VERSION = re.compile(r"[0-9]{1,18}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """A body with what stands in the headers about it."""
+
+    body: Body
+    version: int | None = None
+    """That of the one thing the body shows; the ETag."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer as it goes out, and as it is kept to be given again."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+    def as_response(self) -> Response:
+        return Response(self.body, self.status, dict(self.headers), mimetype="application/json")
+
+
+def etag_of_version(version: int) -> str:
+    return f'"{version}"'
+
+
+def reply(made: Answer | Body, status: int = 200) -> Reply:
+    """The reply of a call that changed something; tagged when the body shows one thing with a version."""
+    answer = made if isinstance(made, Answer) else Answer(body=made)
+    headers = dict(answer.headers)
+    if answer.version is not None:
+        headers["ETag"] = etag_of_version(answer.version)
+    return Reply(status, headers, encode(answer.body))
+
+
+def reading(made: Answer | Body, request: Request) -> Response:
+    """The answer to a call that reads, always tagged; 304 without a body when `If-None-Match` names its tag."""
+    told = reply(made)
+    tag = told.headers.get("ETag") or _digest(told.body)
+    if "If-None-Match" in request.headers and _is_named(tag, request):
+        return Response(status=304, headers={"ETag": tag})
+    response = told.as_response()
+    response.headers["ETag"] = tag
+    return response
+
+
+def _is_named(tag: str, request: Request) -> bool:
+    known = request.if_none_match
+    return known.star_tag or known.contains_weak(tag.strip('"'))
+
+
+def _digest(text: str) -> str:
+    digest = hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
+    return f'"{base64.urlsafe_b64encode(digest).decode()}"'
+
+
+def versions_to_change(request: Request) -> frozenset[int]:
+    """The versions that `If-Match` names, by strong comparison (RFC 9110 §13.1.1); a tag that is no version names none.
+
+    Raises PreconditionRequired (RFC 6585 §3) without the header, and for `*`, which would match what nobody has read.
+    """
+    named = request.if_match
+    if "If-Match" not in request.headers or named.star_tag:
+        raise PreconditionRequired
+    return frozenset(int(tag) for tag in named.as_set() if tag and VERSION.fullmatch(tag))

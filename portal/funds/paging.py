@@ -1,0 +1,40 @@
+"""Lists of a whole business in the order in which things were made: pages by keyset on (business_id, id)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, Table, bindparam
+
+from portal.crypto import Keyring
+from portal.funds import cursor as cursors
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    rows: list[Row[Any]]
+    next_cursor: str | None
+
+
+class Pages:
+    """The two statements of one list, made once: its first page, and the page after a row.
+
+    `query` selects the rows of `table` with an `id`; the table has a `business_id` and an index on both.
+    """
+
+    def __init__(self, query: Select[Any], table: Table) -> None:
+        self._name = table.name
+        self.first = query.where(table.c.business_id == bindparam("business_id")).order_by(table.c.id).limit(bindparam("rows"))
+        self.after = self.first.where(table.c.id > bindparam("after_id"))
+
+    def find(self, connection: Connection, business_id: str, *, limit: int, cursor: str | None, keyring: Keyring) -> Page:
+        """One page in one statement. Raises BadRequest for a cursor that is not of this list and business."""
+        seal = (self._name, business_id)
+        values: dict[str, Any] = {"business_id": business_id, "rows": limit + 1}
+        if cursor:
+            (values["after_id"],) = cursors.read(keyring, seal, cursor)
+        rows = list(connection.execute(self.after if cursor else self.first, values))
+        if len(rows) <= limit:
+            return Page(rows, None)
+        return Page(rows[:limit], cursors.make(keyring, seal, (rows[limit - 1].id,)))
