@@ -1,0 +1,157 @@
+"""What is measured: each call of the hot path, and what its answer must be. A wrong answer does not count."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from bench.client import Answer, Connection, WrongError
+from bench.world import REDIRECT_URI, SCOPE, Facts, Item, id_of
+from portal import crypto
+
+PAGE = 20
+VERIFIER = "the-same-verifier-for-every-code-of-this-bench-0123456789"
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+STATE = "a-state-of-ordinary-length"
+
+Call = Callable[[Connection, Facts, Item], tuple[int, list[Item]]]
+"""Makes one call with an item and checks its answer; returns the answer's size and what later calls can use."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One line of the table. `target` is the CPU of a call at most, as a multiple of the bare route's."""
+
+    name: str
+    target: float
+    call: Call
+    items: str
+    """The kind of item it takes, a key of `world.items`."""
+    spends: bool = False
+    """Whether an item is used up by a call."""
+
+
+def expect(what: str, found: Any, expected: Any) -> None:
+    if found != expected:
+        raise WrongError(f"{what} is {found!r}, not {expected!r}")
+
+
+def bearer(item: Item) -> dict[str, str]:
+    return {"Authorization": f"Bearer {item.secret}"}
+
+
+def bare(connection: Connection, _facts: Facts, item: Item) -> tuple[int, list[Item]]:
+    """The yardstick; the item's number is the size."""
+    answer = connection.get(f"/bare/{item.number}")
+    expect("the size", len(answer.body), item.number)
+    answer.json()
+    return len(answer.body), [item]
+
+
+def introspect(connection: Connection, facts: Facts, item: Item) -> tuple[int, list[Item]]:
+    answer = connection.post("/oauth/introspect", {"token": item.secret}, basic=facts.client_of(item.number))
+    told = answer.json()
+    expect("active", told["active"], True)
+    expect("consent_id", told["consent_id"], id_of("consent", item.number))
+    expect("scope", told["scope"], SCOPE)
+    return len(answer.body), [item]
+
+
+def userinfo(connection: Connection, facts: Facts, item: Item) -> tuple[int, list[Item]]:
+    answer = connection.get("/oauth/userinfo", bearer(item))
+    told = answer.json()
+    expect("sub", told["sub"], facts.user_of(item.number))
+    expect("business_id", told["business_id"], facts.business_of(item.number))
+    return len(answer.body), [item]
+
+
+def list_funds(connection: Connection, facts: Facts, item: Item) -> tuple[int, list[Item]]:
+    answer = connection.get(f"/api/v1/funds?limit={PAGE}", bearer(item))
+    told = answer.json()
+    expect("the number of funds", len(told["data"]), PAGE)
+    expect("the first fund", told["data"][0]["id"], facts.first_fund_of(item.number))
+    if not told["next_cursor"]:
+        raise WrongError("there is no next page")
+    return len(answer.body), [item]
+
+
+def revoke(connection: Connection, facts: Facts, item: Item) -> tuple[int, list[Item]]:
+    """The answer is the same for all tokens, so what was revoked is counted in the database at the end."""
+    answer = connection.post("/oauth/revoke", {"token": item.secret}, basic=facts.client_of(item.number))
+    expect("the answer", answer.json(), {})
+    return len(answer.body), []
+
+
+def refresh(connection: Connection, facts: Facts, item: Item) -> tuple[int, list[Item]]:
+    form = {"grant_type": "refresh_token", "refresh_token": item.secret}
+    answer = connection.post("/oauth/token", form, basic=facts.client_of(item.number))
+    told = answer.json()
+    check_tokens(told, item.number)
+    if told["refresh_token"] == item.secret:
+        raise WrongError("the refresh token did not rotate")
+    return len(answer.body), [Item(item.number, told["refresh_token"])]
+
+
+def authorize(connection: Connection, facts: Facts, item: Item) -> tuple[int, list[Item]]:
+    answer, _ = code_of(connection, facts, item)
+    return len(answer.headers["location"]), [item]
+
+
+def whole_round(connection: Connection, facts: Facts, item: Item) -> tuple[int, list[Item]]:
+    _, code = code_of(connection, facts, item)
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT_URI, "code_verifier": VERIFIER}
+    answer = connection.post("/oauth/token", form, basic=facts.client_of(item.number))
+    told = answer.json()
+    check_tokens(told, item.number)
+    expect("the parts of the ID token", told["id_token"].count("."), 2)
+    return len(answer.body), [item]
+
+
+def code_of(connection: Connection, facts: Facts, item: Item) -> tuple[Answer, str]:
+    """Where the person is signed in and their consent stands, the answer is a code at once."""
+    query = {
+        "client_id": facts.client_of(item.number)[0],
+        "redirect_uri": REDIRECT_URI,
+        "response_type": "code",
+        "scope": SCOPE,
+        "state": STATE,
+        "nonce": "a-nonce-of-ordinary-length",
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+        "prompt": "none",
+        "business_id": facts.business_of(item.number),
+    }
+    answer = connection.get(f"/oauth/authorize?{urlencode(query)}", {"Cookie": f"session={item.secret}"})
+    expect("the status", answer.status, 303)
+    location = answer.headers["location"]
+    told = {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
+    expect("where it leads", location.partition("?")[0], REDIRECT_URI)
+    expect("state", told.get("state"), STATE)
+    expect("iss", told.get("iss"), facts.issuer)
+    if not told.get("code", "").startswith(crypto.CODE):
+        raise WrongError(f"there is no code in {location}")
+    return answer, told["code"]
+
+
+def check_tokens(told: dict[str, Any], number: int) -> None:
+    expect("consent_id", told["consent_id"], id_of("consent", number))
+    expect("scope", told["scope"], SCOPE)
+    for member, prefix in (("access_token", crypto.ACCESS_TOKEN), ("refresh_token", crypto.REFRESH_TOKEN)):
+        expect(member, told[member][: len(prefix)], prefix)
+
+
+SCENARIOS = (
+    Scenario("introspection", 3.3, introspect, "access"),
+    Scenario("userinfo", 3.0, userinfo, "access"),
+    Scenario("list 20 funds", 5.0, list_funds, "access with funds"),
+    Scenario("revocation", 5.0, revoke, "to revoke", spends=True),
+    Scenario("refresh with rotation", 6.5, refresh, "refresh"),
+    Scenario("authorize to code", 6.0, authorize, "session"),
+    Scenario("authorize, code, token", 15.0, whole_round, "session"),
+)
+BARE = Scenario("bare route", 1.0, bare, "bare")
+BY_NAME = {scenario.name: scenario for scenario in (*SCENARIOS, BARE)}
