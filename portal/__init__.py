@@ -61,6 +61,7 @@ def create_app(settings: Settings | None = None) -> Portal:
         TESTING=settings.mode == "test",
         PROPAGATE_EXCEPTIONS=False,
     )
+    app.url_map.merge_slashes = False  # /funds//members is a client’s mistake, not the fund “members”
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions["portal-database"] = db.Database(settings)

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import IntegrityError, OperationalError
 from werkzeug.exceptions import HTTPException
@@ -28,6 +28,8 @@ class PortalError(Exception):
     status = 500
     title = "Something went wrong on our side"
     message = "Nothing was changed. Please try again in a moment."
+    api_message = ""
+    """What the API says in place of `message`, when that speaks of a page."""
     kind = "internal-error"
 
     def __init__(
@@ -54,6 +56,7 @@ class BadRequest(PortalError):
     status, kind = 400, "bad-request"
     title = "That request could not be read"
     message = "Nothing was changed. Go back, check what you entered, and try again."
+    api_message = "Nothing was changed. Correct the call and send it again."
 
 
 class FormOutOfDate(BadRequest):
@@ -78,18 +81,21 @@ class NotFound(PortalError):
     status, kind = 404, "not-found"
     title = "There is nothing here"
     message = "The address is wrong, or it belongs to a business you are not a member of."
+    api_message = "The address is wrong, or what it names is not in the business of the token."
 
 
 class MethodNotAllowed(PortalError):
     status, kind = 405, "method-not-allowed"
     title = "That address does not work this way"
     message = "Nothing was changed. Go back and use the button on the page."
+    api_message = "Nothing was changed. The header Allow names the methods that work here."
 
 
 class Conflict(PortalError):
     status, kind = 409, "conflict"
     title = "Somebody was faster"
     message = "This was changed in the meantime, so nothing was changed now. Reload the page to see how it stands."
+    api_message = "This was changed in the meantime, so nothing was changed now. Read it again, and repeat the call."
 
 
 class Gone(PortalError):
@@ -163,7 +169,7 @@ def answer(error: PortalError) -> Response:
     db.rollback()
     write = log.error if error.status >= 500 else log.info
     write("refused", status=error.status, kind=error.kind, detail=error.detail or error.message)
-    if request.path.startswith("/api/"):
+    if request.path == "/api" or request.path.startswith("/api/"):
         response = _problem(error)
     elif _is_protocol(request.path):
         response = _oauth_error(error)
@@ -188,12 +194,18 @@ def _fragment(error: PortalError) -> Response:
     return response
 
 
+def problem_type(issuer: str, kind: str) -> str:
+    """The URI of a kind of problem, which opens a page that explains it (RFC 9457 §3.1.1)."""
+    return f"{issuer}/developers/problems/{kind}"
+
+
 def _problem(error: PortalError) -> Response:
+    issuer = current_app.settings.issuer  # type: ignore[attr-defined]
     body = {
-        "type": f"urn:portal:problem:{error.kind}",
+        "type": problem_type(issuer, error.kind),
         "title": error.title,
         "status": error.status,
-        "detail": error.message,
+        "detail": (error.message == type(error).message and error.api_message) or error.message,
         "instance": f"urn:portal:request:{g.get('request_id', '')}",
         **error.members,
     }

@@ -133,10 +133,10 @@ def test_an_error_of_the_api_is_a_problem_document(browser: FlaskClient) -> None
     answer = browser.get("/api/v1/nowhere")
     assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
     assert answer.json == {
-        "type": "urn:portal:problem:not-found",
+        "type": "http://127.0.0.1:5000/developers/problems/not-found",
         "title": errors.NotFound.title,
         "status": 404,
-        "detail": errors.NotFound.message,
+        "detail": errors.NotFound.api_message,
         "instance": f"urn:portal:request:{answer.headers['X-Request-Id']}",
     }
 

@@ -167,7 +167,9 @@ SCHEMAS: dict[str, Schema] = {
     "Users": _list_of("User"),
     "Problem": _object(
         {
-            "type": _text("What kind of problem it is.", format="uri", examples=["urn:portal:problem:bad-request"]),
+            "type": _text(
+                "What kind of problem it is.", format="uri", examples=["https://portal.example/developers/problems/bad-request"]
+            ),
             "title": {"type": "string"},
             "status": {"type": "integer"},
             "detail": _text("What happened and what to do next, in words."),
