@@ -24,6 +24,7 @@ from tests.support import cast as the_cast
 from tests.support import chromium as browsers
 from tests.support import databases, network, server
 from tests.support.clock import Clock
+from tests.support.corridor import Corridor
 from tests.support.databases import Postgresql, Sqlite
 from tests.support.server import LiveServer, WarmServers
 from tests.support.signin import Cast
@@ -165,6 +166,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def cast(app: Portal, clock: Clock) -> Cast:
     """Alice, Bob, Charlie, Priya, Dana, their businesses, Ledgerly and Pocketfolio, and what they do."""
     return Cast(app, clock)
+
+
+@pytest.fixture
+def corridor(cast: Cast, clock: Clock, browser: FlaskClient) -> Corridor:
+    """Ledgerly asks and Alice decides, in `browser`; nobody is signed in yet."""
+    return Corridor(cast, clock, browser)
 
 
 @pytest.fixture(autouse=True)
