@@ -104,7 +104,7 @@ class Situation:
         return found if found is not None and choices.may_connect(found) else None
 
     def _business_id(self) -> str | None:
-        """The chosen business. Without a choice: the one that is connected already, where that leaves nothing to choose.
+        """The chosen business. Without a choice: the one that is connected already, where nothing is left to choose or to decide.
 
         `business_id` of the request only preselects. Under `prompt=none` there is no page, so it picks among the
         businesses the person has connected this client to themselves.
@@ -114,10 +114,23 @@ class Situation:
         if self.is_silent:
             only = next(iter(self.consents)) if len(self.consents) == 1 else None
             return self.asked.business_id or only
-        if self.asked.prompt or not self.consents:
+        if self.asked.prompt or len(self.consents) != 1:
             return None
-        open_ones = [one for one in membership.list_active(self.session, self.user.id) if choices.may_connect(one)]  # type: ignore[union-attr]
-        return open_ones[0].business_id if len(open_ones) == 1 else None
+        ((business_id, consent),) = self.consents.items()
+        return business_id if self.is_answered_by(consent) and self._has_one_business() else None
+
+    def _has_one_business(self) -> bool:
+        assert self.user is not None  # noqa: S101, the first prompt sees to it
+        return sum(map(choices.may_connect, membership.list_active(self.session, self.user.id))) == 1
+
+    def is_answered_by(self, consent: Consent) -> bool:
+        """Whether this consent answers the request, so that nobody need be asked.
+
+        A native application is anybody who listens on this device, so it is never answered without a person (RFC 8252 §8.6).
+        """
+        if "consent" in self.asked.prompt or self.client.application_type == "native":
+            return False
+        return decisions.answers(consent, self.client, self.asked.scope)
 
     @cached_property
     def consent(self) -> Consent | None:
@@ -170,16 +183,10 @@ def needs_business(situation: Situation) -> bool:
 
 
 def needs_consent(situation: Situation) -> bool:
-    """Nothing decided for this request, and no consent that answers it (`prompt=consent` never takes one for an answer).
-
-    A native application is anybody who listens on this device, so it is never answered without a person (RFC 8252 §8.6).
-    """
+    """Nothing was decided for this request, and no consent answers it."""
     if situation.decision is not None:
         return False
-    standing, client = situation.consent, situation.client
-    if standing is None or "consent" in situation.asked.prompt or client.application_type == "native":
-        return True
-    return not decisions.answers(standing, client, situation.asked.scope)
+    return situation.consent is None or not situation.is_answered_by(situation.consent)
 
 
 PROMPTS = (
