@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from tests.partner.authority import CLIENT_SECRET, Authority, challenge
-from tests.partner.conftest import Browser, Partner, html_from_a_proxy, too_late, words
+from tests.partner.conftest import Browser, html_from_a_proxy, too_late, words
+from tests.support.partner import Partner
 
 FUND = "Thornbury & Sons Superannuation Fund"
 

@@ -7,8 +7,8 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page
 
 from tests.partner.authority import Authority
-from tests.partner.conftest import Partner
 from tests.support import chromium as browsers
+from tests.support.partner import Partner
 
 pytestmark = pytest.mark.browser
 LOOKS = [(1280, "light"), (1280, "dark"), (360, "light"), (320, "dark")]

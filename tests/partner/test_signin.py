@@ -13,7 +13,8 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from tests.partner.authority import CLIENT_SECRET, Authority
-from tests.partner.conftest import Browser, Partner, html_from_a_proxy, too_late, words
+from tests.partner.conftest import Browser, html_from_a_proxy, too_late, words
+from tests.support.partner import Partner
 
 NOT_TRUSTED = "This return could not be trusted"
 ASKED = "openid profile funds.summary funds.basic members.read funds.read business.read offline_access"

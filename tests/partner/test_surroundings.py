@@ -11,7 +11,8 @@ import pytest
 
 from tests.partner import authority as authorities
 from tests.partner.authority import Authority
-from tests.partner.conftest import Browser, Partner, html_from_a_proxy, running, words
+from tests.partner.conftest import Browser, html_from_a_proxy, words
+from tests.support.partner import Partner, running
 from tests.support.server import ROOT, free_port
 
 FOLDER = ROOT / "examples" / "partner"

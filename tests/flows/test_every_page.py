@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Page
+
+from portal import Portal, db
+from portal.accounts import mfa
+from portal.accounts.models import User
+from tests.flows.conftest import OpenVisitor, Visitor
+from tests.support.signin import Cast
+
+pytestmark = pytest.mark.browser
+LOOKS = [(1280, "light"), (320, "dark")]
+SHIFTS = """() => new Promise((resolve) => {
+  const moved = [];
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) {
+      if (!entry.hadRecentInput && entry.value >= 0.001) for (const { node } of entry.sources) moved.push(`${node?.nodeName} ${node?.textContent.trim().slice(0, 40)}`);
+    }
+  }).observe({ type: "layout-shift", buffered: true });
+  setTimeout(() => resolve(moved), 60);
+})"""
+Look = Callable[[], None]
+
+
+@pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]}-{look[1]}")
+def visitor(request: pytest.FixtureRequest, open_visitor: OpenVisitor) -> Visitor:
+    width, scheme = request.param
+    return open_visitor(viewport={"width": width, "height": 800}, color_scheme=scheme)
+
+
+@pytest.fixture
+def look(visitor: Visitor, axe: Callable[..., list[str]]) -> Iterator[Look]:
+    """Looks at the page as it stands: axe finds nothing, nothing sticks out, and nothing has moved."""
+    seen: list[str] = []
+
+    def look() -> None:
+        page = visitor.page
+        assert axe(page) == [], page.url
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
+        assert page.evaluate(SHIFTS) == [], page.url
+        seen.append(page.url)
+
+    yield look
+    assert seen
+
+
+def authorization_path(cast: Cast, **changes: str) -> str:
+    parameters = {
+        "response_type": "code",
+        "client_id": cast.ledgerly.client_id,
+        "redirect_uri": cast.ledgerly.redirect_uri,
+        "scope": cast.ledgerly.scope,
+        "code_challenge": "c" * 43,
+        "code_challenge_method": "S256",
+    }
+    return f"/oauth/authorize?{urlencode(parameters | changes)}"
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def test_the_corridor(visitor: Visitor, look: Look, cast: Cast) -> None:
+    page = visitor.page
+    page.goto(authorization_path(cast))
+    look()
+    page.get_by_label("Email").fill(cast.priya.email)
+    page.get_by_label("Password").fill("not it")
+    press(page, "Sign in")
+    look()
+    page.get_by_label("Password").fill(cast.priya.password)
+    press(page, "Sign in")
+    look()
+    page.get_by_role("link", name="recovery code").click()
+    look()
+    page.go_back()
+    page.get_by_label("Authentication code").fill(cast.code(cast.priya))
+    press(page, "Verify")
+    look()
+    press(page, "Continue")  # nothing chosen
+    look()
+    visitor.choose(cast.practices[0])
+    look()
+    page.get_by_text("Why Ledgerly asks").first.click()
+    page.get_by_text("Technical details").click()
+    look()
+
+
+def test_a_role_that_cannot_give_what_is_required(visitor: Visitor, look: Look, cast: Cast) -> None:
+    adviser = cast.add_user("Una")
+    cast.add_member(adviser, cast.acme, "fund_adviser")
+    cast.open_page_session(visitor.page, adviser)
+    visitor.page.goto(authorization_path(cast))
+    look()
+
+
+def test_asking_for_more_than_stands_already(visitor: Visitor, look: Look, cast: Cast) -> None:
+    cast.add_consent(scope="openid funds.summary")
+    cast.open_page_session(visitor.page, cast.alice)
+    visitor.page.goto(authorization_path(cast))
+    visitor.choose(cast.acme)
+    assert visitor.page.get_by_text("New", exact=True).count() == 8
+    look()
+
+
+def test_what_is_refused(visitor: Visitor, look: Look, cast: Cast) -> None:
+    page = visitor.page
+    for path in (
+        authorization_path(cast, client_id="nobody"),
+        "/connect/continue?interaction=gone",
+        "/nowhere",
+        "/oauth/authorize",
+    ):
+        page.goto(path)
+        look()
+    cast.open_page_session(page, cast.alice)
+    for path in (f"/business/{cast.birch.id}/access", "/connect/consent?interaction=gone", "/logout"):
+        page.goto(path)
+        look()
+
+
+def test_the_way_back_by_form(visitor: Visitor, look: Look, cast: Cast) -> None:
+    cast.open_page_session(visitor.page, cast.alice)
+    visitor.page.route("**/js/form-post.js*", lambda route: route.fulfill(body="", content_type="text/javascript"))
+    visitor.page.goto(authorization_path(cast, response_mode="form_post", prompt="none"))
+    visitor.page.get_by_role("button", name="Continue").wait_for()
+    look()
+
+
+def test_a_business_and_what_reaches_it(visitor: Visitor, look: Look, cast: Cast) -> None:
+    page = visitor.page
+    tidemark = cast.add_client("tidemark")
+    cast.add_consent()
+    cast.add_consent(cast.dana, scope="openid funds.write business.read offline_access")
+    cast.add_consent(cast.bob, partner=tidemark, scope="openid")
+    cast.open_page_session(page, cast.alice)
+    home = f"/business/{cast.acme.id}"
+    for path in (
+        "/businesses",
+        home,
+        f"{home}/access",
+        f"{home}/access/ledgerly",
+        f"{home}/access?status=ended",
+        f"{home}/users",
+    ):
+        page.goto(path)
+        look()
+    page.goto(f"{home}/access?q=nothing-like-it")
+    look()
+    page.goto(f"{home}/access")
+    for fold in page.locator("details.fold").all():
+        if fold.is_visible():
+            fold.locator("summary").first.click()
+    look()
+    page.get_by_role("button", name="Revoke access").first.click()
+    page.get_by_role("button", name="Undo").wait_for()
+    look()
+    page.goto(f"{home}/history")
+    look()
+
+
+def test_many_businesses_and_none(visitor: Visitor, look: Look, cast: Cast) -> None:
+    page = visitor.page
+    cast.open_page_session(page, cast.priya)
+    page.goto("/businesses")
+    look()
+    page.goto(f"/business/{cast.practices[0].id}/access")
+    look()
+    page.locator("details[data-popup] > summary").first.click()
+    look()
+    cast.open_page_session(page, cast.add_user("Nora"))
+    page.goto("/businesses")
+    look()
+
+
+def test_my_account(visitor: Visitor, look: Look, cast: Cast, app: Portal) -> None:
+    page = visitor.page
+    cast.open_page_session(page, cast.dana)
+    for path in ("/account", "/account/mfa", "/account/password"):
+        page.goto(path)
+        look()
+    cast.open_page_session(page, cast.alice)
+    with app.app_context(), db.transaction() as session:
+        mfa.make_recovery_codes(session, app.keyring, session.get_one(User, cast.alice.id), now=db.utcnow())
+    page.goto("/account")
+    look()
+    press(page, "Make new recovery codes")
+    page.locator(".codes").wait_for()
+    look()
+
+
+def test_every_part_in_every_state(visitor: Visitor, look: Look) -> None:
+    visitor.page.goto("/styleguide")
+    look()
