@@ -82,6 +82,8 @@ class Settings:
     """PORTAL_API_CALLS_PER_MINUTE: how many API calls each consent may make in a minute; 0 sets no limit."""
     scan_seconds: int = 60
     """PORTAL_SCAN_SECONDS: how long the scan of one upload may take before the upload is refused."""
+    usage_seconds: int = 5
+    """PORTAL_USAGE_SECONDS: how often a worker adds the uses it has counted to the database."""
     signing_key_seconds: int = 7776000
     """PORTAL_SIGNING_KEY_SECONDS: age at which `flask check` asks for `flask keys rotate`."""
 

@@ -30,6 +30,8 @@ from tests.support.server import LiveServer, WarmServers
 from tests.support.signin import Cast
 
 SECRET_KEY = "only-tests-know-this-key-0123456789-abcdefghijklmnopqrstuvwxyz"
+UNSTORED = 3600
+"""In a test's own process uses are stored when the test says so, and never in between."""
 Databases = Callable[[str], Sqlite | Postgresql]
 
 
@@ -94,7 +96,9 @@ def empty_database_url(database_kind: str, _databases: Databases) -> Iterator[st
 
 
 def _settings(url: str, **changes: Any) -> Settings:
-    return replace(Settings(mode="test", database_url=url, secret_key=SECRET_KEY, database_pool_size=4), **changes)
+    return replace(
+        Settings(mode="test", database_url=url, secret_key=SECRET_KEY, database_pool_size=4, usage_seconds=UNSTORED), **changes
+    )
 
 
 def _folders(place: Path) -> dict[str, str]:
@@ -106,6 +110,7 @@ def _folders(place: Path) -> dict[str, str]:
 def _application(settings: Settings) -> Iterator[Portal]:
     app = create_app(settings)
     yield app
+    app.extensions["portal-usage"].close()
     app.extensions["portal-database"].dispose()
 
 
@@ -185,7 +190,8 @@ def _push_request_context() -> None:
 @contextmanager
 def _serve(settings: Settings, kind: str, log: Path) -> Iterator[LiveServer]:
     port = server.free_port()
-    own = replace(settings, issuer=f"http://{server.HOST}:{port}")
+    usage_seconds = 1 if settings.usage_seconds == UNSTORED else settings.usage_seconds
+    own = replace(settings, issuer=f"http://{server.HOST}:{port}", usage_seconds=usage_seconds)
     with server.running(own, log, port=port, workers=1 if kind == "sqlite" else 2) as running:
         yield running
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from portal.api import limits
 from portal.config import Settings
 from portal.errors import BadRequest, Forbidden, PortalError, Unauthorized
-from portal.oauth import bearer, tokens
+from portal.oauth import bearer, tokens, uses
 from portal.oauth.bearer import Challenge
 from portal.oauth.tokens import AccessLookup
 
@@ -60,11 +60,13 @@ def check(
     """
     found = bearer.find(connection, request, settings, now=now)
     if isinstance(found, Challenge):
+        uses.note_refusal(found.access, scopes, now=now)
         raise _refusal(found)
     if "access_token" in request.args:
         raise _refusal(Challenge(settings, 400, "invalid_request", "malformed"))
     limits.spend(connection, found.consent_id, now=now)
     if found.effective.opened.isdisjoint(scopes):
+        uses.note_refusal(found, scopes, now=now)
         raise _insufficient(found, bearer.insufficient_scope(settings, " ".join(scopes)))
     return found
 

@@ -26,7 +26,7 @@ from portal.api.bodies import BodyKind, JsonBody, Sent
 from portal.api.parameters import Parameter
 from portal.consents import catalogue
 from portal.crypto import Keyring
-from portal.oauth import tokens
+from portal.oauth import uses
 from portal.oauth.tokens import AccessLookup
 
 __all__ = ["TABLE", "Answer", "Body", "Call", "Endpoint", "WritingCall", "endpoint", "mount"]
@@ -102,7 +102,7 @@ class Endpoint:
             given = parameters.read_all(self.query, request.args)
             call = Call(connection=connection, access=access, now=now, given=given, keyring=app.keyring)
             made = self.view(call, **path)
-            tokens.touch_consent(connection, access, now=now)
+            uses.note(connection, access, self.scopes, now=now)
         return made if isinstance(made, Response) else answers.reading(made, request)
 
     def _write(self, path: dict[str, str]) -> Response:
@@ -125,7 +125,7 @@ class Endpoint:
         reply = idempotency.once(
             connection, access, key, same, lambda: answers.reply(cast(Answer, self.view(call, **path)), self.status), now=now
         )
-        tokens.touch_consent(connection, access, now=now)
+        uses.note(connection, access, self.scopes, now=now)
         return reply.as_response()
 
 

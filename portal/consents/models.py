@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -69,3 +69,24 @@ class Consent(Base):
     @property
     def is_offline(self) -> bool:
         return "offline_access" in self.scopes
+
+
+class UsageDay(Base):
+    """What a client did with a consent on one day, for one scope. Workers add to it what they have counted (`usage`).
+
+    No foreign key: a consent that is gone must not keep the counts of all others from being stored with it.
+    """
+
+    __tablename__ = "usage_days"
+
+    consent_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    """The calendar day in the portal's time zone."""
+    scope: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """The scope that the calls needed, which may be a part of one that was allowed."""
+    calls: Mapped[int]
+    """Calls that were answered."""
+    refused: Mapped[int]
+    """Calls that were refused, for want of the scope or because the access had ended."""
+    last_at: Mapped[datetime | None]
+    """The last call that was answered."""

@@ -30,7 +30,7 @@ def find(
     if found is None:
         return Challenge(settings, 401, "invalid_token", "unknown")
     if found.dead_reason is not None:
-        return Challenge(settings, 401, "invalid_token", found.dead_reason)
+        return Challenge(settings, 401, "invalid_token", found.dead_reason, access=found)
     return found
 
 
@@ -44,11 +44,15 @@ class Challenge:
         error: str | None = None,
         description: str | None = None,
         scope: str | None = None,
+        *,
+        access: AccessLookup | None = None,
     ) -> None:
         self.status = status
         self.error = error
         self.description = description
         self.scope = scope
+        self.access = access
+        """What the token was, when it was one of ours."""
         members = {"error": error, "error_description": description, "scope": scope}
         parts = [f'{name}="{value}"' for name, value in members.items() if value is not None]
         parts.append(f'resource_metadata="{settings.issuer}/.well-known/oauth-protected-resource"')

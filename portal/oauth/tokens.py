@@ -8,7 +8,7 @@ is true for the very next request on every node.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table, bindparam, func, or_, select, update
@@ -22,8 +22,6 @@ from portal.consents import catalogue
 from portal.consents.models import Consent
 from portal.db import table_of
 from portal.oauth.models import AccessToken, Authorization, RefreshToken
-
-LAST_ACCESSED_EVERY = timedelta(seconds=60)
 
 EXPIRED = "expired"
 REVOKED = "revoked"
@@ -99,14 +97,22 @@ FIND_USERINFO = standing(
     of=_access,
 ).where(_access.c.digest == bindparam("digest"))
 
+_due = _consent.alias("due")
 TOUCH_CONSENT = (
     update(_consent)
     .where(
-        _consent.c.id == bindparam("consent_id"),
-        or_(_consent.c.last_accessed_at.is_(None), _consent.c.last_accessed_at < bindparam("before")),
+        _consent.c.id
+        == select(_due.c.id)
+        .where(
+            _due.c.id == bindparam("consent_id"),
+            or_(_due.c.last_accessed_at.is_(None), _due.c.last_accessed_at < bindparam("before")),
+        )
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
     )
     .values(last_accessed_at=bindparam("now"))
 )
+"""A row that somebody else is writing is left to them: a call that reads never waits for it. (SQLite has no row locks.)"""
 REVOKE_ACCESS = (
     update(_access)
     .where(
@@ -205,10 +211,3 @@ def _session_is_over(row: Row[Any], now: datetime) -> bool:
         or row.session_idle_expires_at <= now
         or row.session_expires_at <= now
     )
-
-
-def touch_consent(connection: Connection, lookup: AccessLookup, *, now: datetime) -> None:
-    """Move the connection's "last accessed", forward only and at most once a minute; mostly without a statement."""
-    last = lookup.last_accessed_at
-    if last is None or now - last >= LAST_ACCESSED_EVERY:
-        connection.execute(TOUCH_CONSENT, {"consent_id": lookup.consent_id, "before": now - LAST_ACCESSED_EVERY, "now": now})

@@ -1,0 +1,336 @@
+from __future__ import annotations
+
+import http.client
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import urlsplit
+
+import pytest
+from sqlalchemy import create_engine, event, func, select, text, update
+from sqlalchemy.orm import Session
+
+from portal import Portal, db
+from portal.consents import usage
+from portal.consents.models import Consent, UsageDay
+from portal.consents.usage import Counter
+from portal.oauth.models import AccessToken
+from tests.api.world import Grant, World
+from tests.support.race import at_once
+from tests.support.server import LiveServer
+
+Transaction = Callable[[], AbstractContextManager[Session]]
+NOON = datetime(2026, 11, 23, 1, tzinfo=UTC)
+"""Noon in Sydney, in summer."""
+PATIENCE_SECONDS = 30
+
+
+def counter_of(app: Portal) -> Counter:
+    counter: Counter = app.extensions[usage.EXTENSION]
+    return counter
+
+
+def stored(transaction: Transaction, consent_id: str) -> dict[tuple[date, str], tuple[int, int]]:
+    with transaction() as session:
+        rows = session.scalars(select(UsageDay).where(UsageDay.consent_id == consent_id))
+        return {(row.day, row.scope): (row.calls, row.refused) for row in rows}
+
+
+def totals(transaction: Transaction, consent_id: str) -> tuple[int, int]:
+    found = stored(transaction, consent_id).values()
+    return sum(calls for calls, _ in found), sum(refused for _, refused in found)
+
+
+@contextmanager
+def statements(app: Portal) -> Iterator[list[str]]:
+    """What the machine endpoints send meanwhile."""
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        sent.append(statement)
+
+    engine = app.extensions["portal-database"].machine
+    event.listen(engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(engine, "before_cursor_execute", note)
+
+
+# what is counted
+
+
+def test_calls_and_refusals_are_counted_by_day_and_scope(app: Portal, transaction: Transaction) -> None:
+    world = World(app)
+    grant = world.grant("funds.read")
+    for _ in range(3):
+        assert world.call("/funds", grant.token).status_code == 200
+    assert world.call("/business", grant.token).status_code == 403
+    assert stored(transaction, grant.consent_id) == {}
+    assert counter_of(app).store()
+    today = counter_of(app).day_of(db.utcnow())
+    assert stored(transaction, grant.consent_id) == {
+        (today, "funds.summary"): (3, 0),
+        (today, "business.read"): (0, 1),
+    }
+
+
+def test_a_dead_token_is_a_refusal_and_an_unknown_one_is_nobodys(app: Portal, transaction: Transaction) -> None:
+    world = World(app)
+    grant = world.grant("funds.summary")
+    world.change(AccessToken, AccessToken.authorization_id == grant.authorization_id, revoked_at=db.utcnow())
+    assert world.call("/funds", grant.token).status_code == 401
+    assert world.call("/funds", grant.token + "x").status_code == 401
+    assert world.call("/funds").status_code == 401
+    counter_of(app).store()
+    with transaction() as session:
+        rows = session.execute(select(UsageDay.consent_id, UsageDay.calls, UsageDay.refused)).all()
+    assert [tuple(row) for row in rows] == [(grant.consent_id, 0, 1)]
+
+
+def test_a_call_that_fails_is_neither(app: Portal, transaction: Transaction) -> None:
+    world = World(app)
+    grant = world.grant("funds.read")
+    for path in ("/funds/unknown", "/funds?limit=0", "/funds?cursor=x"):
+        assert world.call(path, grant.token).status_code in (400, 404)
+    counter_of(app).store()
+    assert stored(transaction, grant.consent_id) == {}
+
+
+def test_what_is_stored_twice_adds_up_and_the_last_time_moves_forward_only(app: Portal, transaction: Transaction) -> None:
+    counter = counter_of(app)
+    for minutes in (5, 9, 2):
+        counter.count("consent-1", "funds.read", now=NOON + timedelta(minutes=minutes))
+        counter.count("consent-1", "funds.read", now=NOON, refused=True)
+        assert counter.store()
+    with transaction() as session:
+        [row] = session.scalars(select(UsageDay))
+        assert (row.calls, row.refused, row.last_at) == (3, 3, NOON + timedelta(minutes=9))
+
+
+def test_a_refusal_alone_is_no_last_time(app: Portal, transaction: Transaction) -> None:
+    counter = counter_of(app)
+    counter.count("consent-1", "funds.read", now=NOON, refused=True)
+    counter.store()
+    counter.count("consent-1", "funds.read", now=NOON)
+    counter.store()
+    counter.count("consent-1", "funds.read", now=NOON + timedelta(hours=1), refused=True)
+    counter.store()
+    with transaction() as session:
+        [row] = session.scalars(select(UsageDay))
+        assert (row.calls, row.refused, row.last_at) == (1, 2, NOON)
+
+
+@pytest.mark.parametrize(
+    ("moment", "day"),
+    [
+        (datetime(2026, 11, 22, 12, 59, 59, tzinfo=UTC), date(2026, 11, 22)),
+        (datetime(2026, 11, 22, 13, tzinfo=UTC), date(2026, 11, 23)),
+        (datetime(2026, 11, 23, 12, 59, 59, tzinfo=UTC), date(2026, 11, 23)),
+        (datetime(2026, 11, 23, 13, tzinfo=UTC), date(2026, 11, 24)),
+        (datetime(2026, 10, 4, 12, 59, 59, tzinfo=UTC), date(2026, 10, 4)),  # a day of 23 hours
+        (datetime(2026, 4, 5, 13, 59, 59, tzinfo=UTC), date(2026, 4, 5)),  # and one of 25
+    ],
+)
+def test_a_day_is_the_one_people_live_in(moment: datetime, day: date) -> None:
+    counter = Counter(create_engine("sqlite://"), zone="Australia/Sydney", every_seconds=5)
+    assert counter.day_of(NOON) == date(2026, 11, 23)
+    assert counter.day_of(moment) == counter.day_of(moment) == day
+
+
+# what it costs
+
+
+def test_counting_sends_nothing_and_storing_sends_one_statement(app: Portal) -> None:
+    world = World(app)
+    grants = [world.grant("funds.summary") for _ in range(3)]
+    for grant in grants:
+        world.call("/funds", grant.token)
+    with statements(app) as sent:
+        for grant in grants * 4:
+            assert world.call("/funds", grant.token).status_code == 200
+        assert not [statement for statement in sent if not statement.startswith("SELECT")]
+        sent.clear()
+        counter_of(app).store()
+        assert len(sent) == 1 and "ON CONFLICT" in sent[0]
+        counter_of(app).store()
+        assert len(sent) == 1
+
+
+def test_a_thousand_rows_and_more_go_in_pieces(app: Portal, transaction: Transaction) -> None:
+    counter = counter_of(app)
+    for number in range(usage.ROWS_AT_ONCE + 1):
+        counter.count(f"consent-{number}", "funds.read", now=NOON)
+    with statements(app) as sent:
+        assert counter.store()
+        assert len(sent) == 2
+    with transaction() as session:
+        assert session.scalar(select(func.sum(UsageDay.calls))) == usage.ROWS_AT_ONCE + 1
+
+
+# what goes wrong
+
+
+def test_what_could_not_be_stored_is_kept_and_tried_again(app: Portal, transaction: Transaction) -> None:
+    counter = counter_of(app)
+    counter.count("consent-1", "funds.read", now=NOON)
+    with transaction() as session:
+        session.execute(text("ALTER TABLE usage_days RENAME TO away"))
+    assert counter.store() is False
+    counter.count("consent-1", "funds.read", now=NOON + timedelta(seconds=1))
+    counter.count("consent-2", "funds.read", now=NOON, refused=True)
+    assert counter.store() is False
+    with transaction() as session:
+        session.execute(text("ALTER TABLE away RENAME TO usage_days"))
+    assert counter.store()
+    assert totals(transaction, "consent-1") == (2, 0) and totals(transaction, "consent-2") == (0, 1)
+    assert counter.store()
+    assert totals(transaction, "consent-1") == (2, 0)
+
+
+def test_a_worker_holds_no_more_than_it_should(app: Portal, transaction: Transaction, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage, "MOST_TALLIES", 3)
+    counter = counter_of(app)
+    for number in range(10):
+        counter.count(f"consent-{number}", "funds.read", now=NOON)
+        counter.count("consent-0", "funds.read", now=NOON)
+    counter.store()
+    with transaction() as session:
+        assert session.scalar(select(func.count()).select_from(UsageDay)) == 3
+    assert totals(transaction, "consent-0") == (11, 0)
+
+
+def test_a_process_that_was_forked_counts_its_own_uses_only(app: Portal, transaction: Transaction) -> None:
+    counter = counter_of(app)
+    counter.count("consent-1", "funds.read", now=NOON)
+    counter._process = os.getpid() + 1  # as a child finds it
+    counter.count("consent-2", "funds.read", now=NOON)
+    counter.store()
+    assert totals(transaction, "consent-1") == (0, 0) and totals(transaction, "consent-2") == (1, 0)
+
+
+def test_many_threads_lose_no_use(app: Portal, transaction: Transaction) -> None:
+    counter = counter_of(app)
+
+    def count(number: int) -> None:
+        for _ in range(500):
+            counter.count("consent-1", f"scope-{number % 2}", now=NOON)
+            if number == 0:
+                counter.store()
+
+    at_once(8, count)
+    counter.store()
+    assert totals(transaction, "consent-1") == (4000, 0)
+
+
+def test_two_workers_store_the_same_rows_at_once(app: Portal, transaction: Transaction) -> None:
+    engine = app.extensions["portal-database"].machine
+    workers = [Counter(engine, zone="Australia/Sydney", every_seconds=5) for _ in range(4)]
+
+    def work(number: int) -> list[bool]:
+        results = []
+        for turn in range(10):
+            order = range(20) if number % 2 else reversed(range(20))
+            for consent in order:
+                workers[number].count(f"consent-{consent:02}", "funds.read", now=NOON + timedelta(seconds=turn))
+            results.append(workers[number].store())
+        return results
+
+    assert at_once(4, work) == [[True] * 10] * 4
+    for worker in workers:
+        worker.close()
+    with transaction() as session:
+        assert set(session.scalars(select(UsageDay.calls))) == {40}
+
+
+# real workers
+
+
+def call(server: LiveServer, token: str) -> int:
+    parts = urlsplit(server.url)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
+    try:
+        connection.request("GET", "/api/v1/funds", headers={"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+    finally:
+        connection.close()
+
+
+def eventually(found: Callable[[], object], wanted: object) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while found() != wanted and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert found() == wanted
+
+
+def last_accessed(transaction: Transaction, grant: Grant) -> datetime | None:
+    with transaction() as session:
+        return session.get_one(Consent, grant.consent_id).last_accessed_at
+
+
+@pytest.mark.race
+def test_500_parallel_calls_are_all_counted_and_move_last_accessed_forward_only(
+    live_server: LiveServer, app: Portal, transaction: Transaction
+) -> None:
+    world = World(app)
+    grant = world.grant("funds.summary")
+    began = db.utcnow()
+    old = began - timedelta(minutes=5)
+    world.change(Consent, Consent.id == grant.consent_id, last_accessed_at=old)
+    done, seen = threading.Event(), [old]
+
+    def watch() -> None:
+        while not done.is_set():
+            seen.append(last_accessed(transaction, grant) or old)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    statuses = at_once(500, lambda _: call(live_server, grant.token))
+    done.set()
+    watching.join()
+    assert statuses == [200] * 500
+    assert seen == sorted(seen)
+    moved = last_accessed(transaction, grant)
+    assert moved is not None and moved >= began
+    eventually(lambda: totals(transaction, grant.consent_id), (500, 0))
+
+
+@pytest.mark.race
+def test_no_call_waits_for_anothers_write(
+    live_server: LiveServer, app: Portal, transaction: Transaction, database_kind: str
+) -> None:
+    """While somebody holds the consent's row, calls that would move "last accessed" are answered all the same.
+
+    SQLite locks the whole database, so there the calls are those that find it moved less than a minute ago.
+    """
+    world = World(app)
+    grant = world.grant("funds.summary")
+    ago = timedelta(minutes=5) if database_kind == "postgresql" else timedelta(seconds=10)
+    world.change(Consent, Consent.id == grant.consent_id, last_accessed_at=db.utcnow() - ago)
+    with transaction() as session:
+        session.execute(update(Consent).where(Consent.id == grant.consent_id).values(role="fund_administrator"))
+        assert at_once(20, lambda _: call(live_server, grant.token)) == [200] * 20
+    assert call(live_server, grant.token) == 200
+
+
+@pytest.mark.settings(usage_seconds=600)
+def test_a_server_that_ends_stores_what_it_has_counted(own_server: LiveServer, app: Portal, transaction: Transaction) -> None:
+    grant = World(app).grant("funds.summary")
+    assert {call(own_server, grant.token) for _ in range(20)} == {200}
+    assert totals(transaction, grant.consent_id) == (0, 0)
+    own_server.process.terminate()
+    own_server.process.wait(PATIENCE_SECONDS)
+    assert totals(transaction, grant.consent_id) == (20, 0)
+
+
+@pytest.mark.settings(usage_seconds=600)
+def test_last_accessed_survives_a_killed_server(own_server: LiveServer, app: Portal, transaction: Transaction) -> None:
+    grant = World(app).grant("funds.summary")
+    began = db.utcnow()
+    assert call(own_server, grant.token) == 200
+    own_server.process.kill()
+    moved = last_accessed(transaction, grant)
+    assert moved is not None and moved >= began
