@@ -20,7 +20,8 @@ ACCESS_TOKEN = "cpat_"
 REFRESH_TOKEN = "cprt_"
 CODE = "cpac_"
 CLIENT_SECRET = "cpcs_"
-PREFIXES = (ACCESS_TOKEN, REFRESH_TOKEN, CODE, CLIENT_SECRET)
+PUSHED_REQUEST = "cppr_"
+PREFIXES = (ACCESS_TOKEN, REFRESH_TOKEN, CODE, CLIENT_SECRET, PUSHED_REQUEST)
 """What secret scanners look for; each kind of secret has its own."""
 
 NONCE_BYTES = 12

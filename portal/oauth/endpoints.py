@@ -9,7 +9,7 @@ from authlib.oauth2 import OAuth2Error
 from flask import Blueprint, Response, current_app, jsonify, request
 
 from portal import db
-from portal.oauth import keys, metadata, userinfo
+from portal.oauth import keys, metadata, pushed, userinfo
 from portal.oauth.server import MachineRequest, PortalAuthorizationServer, check_grant_type
 
 bp = Blueprint("oauth", __name__)
@@ -37,6 +37,21 @@ def token() -> Response:
     def work(authorization_server: PortalAuthorizationServer, machine: MachineRequest) -> Response:
         check_grant_type(machine)
         return cast(Response, authorization_server.create_token_response(machine))
+
+    return answer(work)
+
+
+@bp.post("/oauth/par")
+def pushed_authorization_request() -> Response:
+    """RFC 9126 §2."""
+    body = request.get_data()  # before Flask reads the form, since its way of decoding would change a `state` that is not UTF-8
+
+    def work(authorization_server: PortalAuthorizationServer, machine: MachineRequest) -> Response:
+        client = authorization_server.authenticate_client(machine, None)
+        parked = pushed.push(
+            machine.connection, authorization_server.settings, client_id=client.client_id, body=body, now=machine.now
+        )
+        return authorization_server.handle_response(201, parked, [])
 
     return answer(work)
 

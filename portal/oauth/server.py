@@ -96,7 +96,7 @@ class PortalAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
         self.keyring = keyring
         self.keys = KeyStore(keyring)
         issuer = settings.issuer
-        self.audiences = frozenset({issuer, f"{issuer}/oauth/token"})
+        self.audiences = frozenset({issuer, f"{issuer}/oauth/token", f"{issuer}/oauth/par"})  # RFC 9126 §2
         for grant in (AuthorizationCodeGrant, RefreshTokenGrant):
             self.register_grant(grant)
         for endpoint in (IntrospectionEndpoint, RevocationEndpoint):
