@@ -25,6 +25,7 @@ from werkzeug.datastructures import Headers, MultiDict
 from portal import crypto
 from portal.clients.models import AssertionId, Client
 from portal.db import table_of
+from portal.oauth import keys
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_ALGORITHMS = ["ES256", "RS256", "PS256", "EdDSA"]
@@ -161,7 +162,7 @@ def check_assertion(connection: Connection, client: Any, assertion: str, *, audi
         token = jwt.decode(
             assertion,
             KeySet.import_key_set(cast(KeySetSerialization, client.jwks or {"keys": []})),
-            algorithms=ASSERTION_ALGORITHMS,
+            registry=keys.OurAlgorithms(algorithms=ASSERTION_ALGORITHMS),
         )
     except (JoseError, ValueError, KeyError, TypeError):
         raise refused() from None

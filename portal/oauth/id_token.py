@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import Key
+from sqlalchemy import Connection
+from sqlalchemy.orm import Session
+
+from portal.oauth import keys
 
 LEVEL_1 = "urn:portal:loa:1"
 LEVEL_2 = "urn:portal:loa:2"
@@ -50,4 +56,35 @@ def sign(row: Any, *, key: Key, algorithm: str, issuer: str, access_token: str, 
     if row.nonce is not None:
         claims["nonce"] = row.nonce
     header = {"alg": algorithm, "typ": "JWT", "kid": key.kid}
-    return jwt.encode(header, claims, key, algorithms=[algorithm])
+    return jwt.encode(header, claims, key, registry=keys.OurAlgorithms(algorithms=[algorithm]))
+
+
+def read_hint(connection: Connection | Session, issuer: str, token: str) -> dict[str, Any] | None:
+    """The claims of an ID token that we signed: `id_token.read_hint(connection_or_session, issuer, token) -> dict[str, Any] | None`.
+
+    It may have expired, and its key may have been retired since: it only hints at who was meant (OIDC Core §3.1.2.1,
+    RP-Initiated Logout §2). `sub`, `aud` and `sid` are texts. None for everything else; which client may use it
+    (`aud`) is for the caller to check.
+    """
+    kid = _key_id(token)
+    signed_by = keys.find(connection, kid) if kid is not None else None
+    if signed_by is None:
+        return None
+    try:
+        algorithms = keys.OurAlgorithms(algorithms=[signed_by.algorithm])
+        claims = jwt.decode(token, keys.import_key(signed_by.public_jwk), registry=algorithms).claims
+    except (JoseError, ValueError, TypeError, RecursionError):
+        return None
+    is_ours = claims.get("iss") == issuer and all(isinstance(claims.get(name), str) for name in ("sub", "aud", "sid"))
+    return claims if is_ours else None
+
+
+def _key_id(token: str) -> str | None:
+    """The `kid` of a JWT's header, which says no more than which key to check it with."""
+    try:
+        encoded = token.encode("ascii").partition(b".")[0]
+        header = json.loads(base64.urlsafe_b64decode(encoded + b"=" * (-len(encoded) % 4)))
+    except (ValueError, RecursionError):
+        return None
+    kid = header.get("kid") if isinstance(header, dict) else None
+    return kid if isinstance(kid, str) and kid.isascii() and kid.isprintable() else None

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
 from sqlalchemy import Connection, or_, select, update
 from sqlalchemy.orm import Session
 
@@ -33,6 +34,16 @@ _keys = table_of(SigningKey)
 READ_KEYS = select(_keys.c.kid, _keys.c.algorithm, _keys.c.private_jwk, _keys.c.public_jwk, _keys.c.retires_at).order_by(
     _keys.c.created_at.desc(), _keys.c.kid.desc()
 )
+
+
+class OurAlgorithms(JWSRegistry):
+    """Of joserfc's algorithms those that are named, EdDSA without a warning at every use.
+
+    RFC 9864 gives it the name Ed25519; OpenID registrations and verifiers go on saying EdDSA.
+    """
+
+    def get_alg(self, name: str) -> Any:
+        return self.algorithms[name] if name == "EdDSA" and name in (self.allowed or ()) else super().get_alg(name)
 
 
 def generate(algorithm: str) -> Key:
@@ -116,3 +127,8 @@ def published(connection: Connection, *, now: datetime) -> list[dict[str, Any]]:
     """The public JWKs that anyone may need now: those that sign, and the retired ones until their date."""
     current = select(_keys.c.public_jwk).where(or_(_keys.c.retires_at.is_(None), _keys.c.retires_at > now))
     return [row.public_jwk for row in connection.execute(current.order_by(_keys.c.created_at.desc(), _keys.c.kid))]
+
+
+def find(connection: Connection | Session, kid: str) -> Any:
+    """The row of a key with its `algorithm` and `public_jwk`, retired or not; None when we never had it."""
+    return connection.execute(select(_keys.c.algorithm, _keys.c.public_jwk).where(_keys.c.kid == kid)).first()
