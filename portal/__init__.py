@@ -15,7 +15,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from portal import accounts, api, businesses, clients, consents, db, demo, errors, funds, health, logs, oauth, schema, web
 from portal.accounts import sessions
 from portal.config import Settings
+from portal.consents.catalogue import CATALOGUE
 from portal.crypto import Keyring
+from portal.oauth.keys import ALGORITHMS
 
 ROOT = Path(__file__).resolve().parent.parent
 STATIC_SECONDS = 31536000
@@ -85,7 +87,7 @@ def create_app(settings: Settings | None = None) -> Portal:
     health.init_app(app)
     accounts.init_app(app, login)
     businesses.init_app(app)
-    clients.init_app(app)
+    clients.init_app(app, scopes=tuple(CATALOGUE), signing_algorithms=ALGORITHMS)
     consents.init_app(app)
     oauth.init_app(app, csrf)
     funds.init_app(app)

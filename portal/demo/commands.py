@@ -58,6 +58,7 @@ def load(settings: Settings, keyring: Keyring, *, partner_origin: str) -> str:
             "The demo data is not loaded: its passwords are public, and this is a production portal that others can reach "
             f"({settings.issuer}). Set PORTAL_MODE=demo for a demo."
         )
+    rules = current_app.extensions["portal-registration"]
     try:
         with db.transaction() as session:
             found = data.state(session)
@@ -67,9 +68,9 @@ def load(settings: Settings, keyring: Keyring, *, partner_origin: str) -> str:
                     "Point DATABASE_URL at an empty database."
                 )
             if found == data.LOADED:
-                data.point_partner(session, partner_origin=partner_origin)
+                data.point_partner(session, rules, partner_origin=partner_origin)
                 return "The demo data is there already."
-            counts = data.load(session, settings, keyring, partner_origin=partner_origin, now=db.utcnow())
+            counts = data.load(session, settings, keyring, rules, partner_origin=partner_origin, now=db.utcnow())
     except SQLAlchemyError as error:
         raise click.ClickException(
             f"The demo data could not be loaded ({type(error).__name__}). Is the schema there? flask db upgrade makes it."

@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 from portal import crypto
 from portal.accounts.models import TotpFactor, User
 from portal.businesses.models import Business, Membership
+from portal.clients import metadata
+from portal.clients.metadata import Rules
 from portal.clients.models import Client
 from portal.config import Settings
 from portal.crypto import Keyring
@@ -43,7 +45,9 @@ def _has_client(session: Session) -> bool:
     return session.scalar(select(Client.client_id).where(Client.client_id == partners.LEDGERLY)) is not None
 
 
-def load(session: Session, settings: Settings, keyring: Keyring, *, partner_origin: str, now: datetime) -> dict[str, int]:
+def load(
+    session: Session, settings: Settings, keyring: Keyring, rules: Rules, *, partner_origin: str, now: datetime
+) -> dict[str, int]:
     """Fill an empty database. Returns how many there are of each kind, in words to counts."""
     chance = Chance()
     keys.ensure_keys(session, keyring, now=now)
@@ -53,7 +57,7 @@ def load(session: Session, settings: Settings, keyring: Keyring, *, partner_orig
     session.add_all(businesses.values())
     session.flush()
     session.add_all(_memberships(users, businesses, chance, now))
-    clients = _clients(partner_origin, now)
+    clients = _clients(rules, partner_origin, now)
     session.add_all(clients.values())
     session.flush()
     connections.add(session, users, businesses, clients, chance, now=now)
@@ -67,13 +71,13 @@ def load(session: Session, settings: Settings, keyring: Keyring, *, partner_orig
     }
 
 
-def point_partner(session: Session, *, partner_origin: str) -> None:
+def point_partner(session: Session, rules: Rules, *, partner_origin: str) -> None:
     """Let the sample partner be where it runs today; its port is a setting of the demo."""
-    metadata = partners.ledgerly(partner_origin)
+    values = metadata.check(partners.ledgerly(partner_origin), rules)
     session.execute(
         update(Client)
         .where(Client.client_id == partners.LEDGERLY)
-        .values(redirect_uris=metadata["redirect_uris"], post_logout_redirect_uris=metadata["post_logout_redirect_uris"])
+        .values(redirect_uris=values["redirect_uris"], post_logout_redirect_uris=values["post_logout_redirect_uris"])
     )
 
 
@@ -122,16 +126,17 @@ def _memberships(users: dict[str, User], businesses: dict[str, Business], chance
     ]
 
 
-def _clients(partner_origin: str, now: datetime) -> dict[str, Client]:
+def _clients(rules: Rules, partner_origin: str, now: datetime) -> dict[str, Client]:
     digest = crypto.digest(partners.LEDGERLY_SECRET)
     described = (partners.ledgerly(partner_origin), partners.POCKETFOLIO_METADATA, partners.TIDEMARK_METADATA)
     return {
-        metadata["client_id"]: Client(
-            **{"post_logout_redirect_uris": [], **metadata},
-            secret_digest=digest if metadata["client_id"] == partners.LEDGERLY else None,
+        document["client_id"]: Client(
+            client_id=document["client_id"],
+            **metadata.check(document, rules),
+            secret_digest=digest if document["client_id"] == partners.LEDGERLY else None,
             created_at=now - SINCE,
         )
-        for metadata in described
+        for document in described
     }
 
 
