@@ -203,7 +203,7 @@ def _problem(error: PortalError) -> Response:
     issuer = current_app.settings.issuer  # type: ignore[attr-defined]
     body = {
         "type": problem_type(issuer, error.kind),
-        "title": error.title,
+        "title": type(error).title,  # one for each kind (RFC 9457 §3.1.3); what is special stands in the detail
         "status": error.status,
         "detail": (error.message == type(error).message and error.api_message) or error.message,
         "instance": f"urn:portal:request:{g.get('request_id', '')}",

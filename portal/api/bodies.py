@@ -17,7 +17,7 @@ from flask import Request
 from portal.api import validation
 from portal.api.schemas import SCHEMAS
 from portal.api.validation import Fault
-from portal.errors import BadRequest, UnsupportedMediaType
+from portal.errors import BadRequest, PortalError, UnsupportedMediaType
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -42,6 +42,10 @@ class BodyKind(Protocol):
     def schema(self) -> str:
         """A name of `schemas.SCHEMAS`."""
 
+    @property
+    def refuses(self) -> tuple[type[PortalError], ...]:
+        """The refusals of its own that `read` may raise, for the description."""
+
     def read(self, request: Request) -> Sent:
         """The body, whole and checked. Raises a PortalError for anything that cannot be taken."""
 
@@ -62,6 +66,7 @@ class JsonBody:
     answer: str
     media_types: tuple[str, ...] = (JSON,)
     rules: Callable[[Any], Iterable[Fault]] | None = None
+    refuses: tuple[type[PortalError], ...] = (UnreadableJson, validation.Invalid, validation.TaxFileNumberRefused)
 
     def read(self, request: Request) -> Sent:
         check_media_type(request, self.media_types)

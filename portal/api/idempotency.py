@@ -64,13 +64,17 @@ class KeyReused(Unprocessable):
     message = "Nothing was changed. The same key asks for the same answer; send another key with another call or body."
 
 
+class BadKey(BadRequest):
+    kind = "bad-idempotency-key"
+    title = "The Idempotency-Key cannot be used"
+
+
 def read_key(request: Request) -> str | None:
-    """The key, when one was sent. Raises BadRequest for what is none."""
+    """The key, when one was sent. Raises BadKey for what is none."""
     key = request.headers.get(HEADER)
     if key is not None and KEY.fullmatch(key) is None:
-        raise BadRequest(
+        raise BadKey(
             f"Nothing was changed. {HEADER} must be 1 to 255 visible ASCII characters, such as a random UUID.",
-            title=f"The {HEADER} cannot be used",
             detail="bad idempotency key",
         )
     return key

@@ -15,9 +15,14 @@ from portal.funds.models import FUND_STATUSES
 MOST_DIGITS = 9
 
 
+class BadParameter(BadRequest):
+    kind = "bad-parameter"
+    title = "A query parameter cannot be used"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """One query parameter. `read` turns its text into a value, or raises BadRequest naming it."""
+    """One query parameter. `read` turns its text into a value, or raises BadParameter naming it."""
 
     name: str
     description: str
@@ -34,9 +39,8 @@ class Parameter:
         raise NotImplementedError
 
     def refuse(self, expected: str) -> NoReturn:
-        raise BadRequest(
+        raise BadParameter(
             f"The value of `{self.name}` must be {expected}. Correct it and call again.",
-            title="A query parameter cannot be used",
             detail=f"bad {self.name}",
             members={"parameter": self.name},
         )
@@ -107,7 +111,7 @@ CURSOR = Text(
 
 
 def read_all(declared: Sequence[Parameter], given: MultiDict[str, str]) -> dict[str, Any]:
-    """The value or default of each declared parameter. Raises BadRequest; what is not declared is ignored."""
+    """The value or default of each declared parameter. Raises BadParameter; what is not declared is ignored."""
     values = {}
     for parameter in declared:
         texts = given.getlist(parameter.name)

@@ -26,6 +26,7 @@ from portal.api.bodies import BodyKind, JsonBody, Sent
 from portal.api.parameters import Parameter
 from portal.consents import catalogue
 from portal.crypto import Keyring
+from portal.errors import PortalError
 from portal.oauth import uses
 from portal.oauth.tokens import AccessLookup
 
@@ -77,6 +78,8 @@ class Endpoint:
     """Takes `If-Match`, and refuses to work without."""
     idempotent: bool = False
     """Takes an `Idempotency-Key`."""
+    refuses: tuple[type[PortalError], ...] = ()
+    """The refusals of its own that the view may raise, for the description."""
 
     @property
     def name(self) -> str:
@@ -85,6 +88,11 @@ class Endpoint:
     @property
     def summary(self) -> str:
         return (self.view.__doc__ or "").strip()
+
+    @property
+    def subject(self) -> str:
+        """What the call is about: the name of the file it is written in, such as “Funds”."""
+        return self.view.__module__.rpartition(".")[2].capitalize()
 
     @property
     def writes(self) -> bool:
@@ -144,6 +152,7 @@ def endpoint(
     body: str | BodyKind | None = None,
     conditional: bool = False,
     idempotent: bool = False,
+    refuses: tuple[type[PortalError], ...] = (),
 ) -> Callable[[View], View]:
     """Enter the decorated function into the table. Raises ValueError for a missing or unknown scope, and for a double.
 
@@ -161,7 +170,7 @@ def endpoint(
         TABLE.append(
             Endpoint(
                 path=path, method=method, scopes=scopes, query=query, answer=answer, view=view, status=status, body=body,
-                conditional=conditional, idempotent=idempotent,
+                conditional=conditional, idempotent=idempotent, refuses=refuses,
             )
         )  # fmt: skip
         return view

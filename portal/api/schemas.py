@@ -72,14 +72,17 @@ MONEY = _text("Australian dollars as an exact decimal.", pattern=AMOUNT, example
 DATE = {"type": "string", "format": "date", "examples": ["2026-06-30"]}
 ETAG = _text("The tag of this state; send it as `If-Match` with a change.", examples=['"3"'])
 NEXT_CURSOR = {"type": ["string", "null"], "description": "Pass it as `cursor` for the next page; null after the last one."}
-ADDRESS_LINES = ("street_address", "locality", "region", "postal_code", "country")
+ADDRESS_EXAMPLE = {
+    "street_address": "1 Wattle Grove", "locality": "Orange", "region": "NSW", "postal_code": "2800", "country": "Australia",
+}  # fmt: skip
+ADDRESS_LINES = tuple(ADDRESS_EXAMPLE)
 
 LATEST_PERIOD = {"type": ["string", "null"], "format": "date", "description": "Until when the fund is processed."}
 FUND_DETAILS: Schema = {
     "code": _line(32, description="The short code people know the fund by.", examples=["THOR01"]),
     "name": _line(200, examples=["Thornbury Super Fund"]),
     "status": {"type": "string", "enum": list(FUND_STATUSES)},
-    "tags": {"type": "array", "items": _line(64), "maxItems": 50, "uniqueItems": True},
+    "tags": {"type": "array", "items": _line(64, examples=["audit due"]), "maxItems": 50, "uniqueItems": True},
     "latest_period_update": LATEST_PERIOD,
     "legal_entity_type": _line(64, examples=["Self-managed superannuation fund"]),
     "abn": ABN,
@@ -99,9 +102,13 @@ PENSION_ACCOUNT_DETAILS: Schema = {
     "balance": MONEY,
 }
 ACCOUNT = _taken(
-    {"code": _line(32, examples=["604"]), "name": _line(200), "type": {"type": "string", "enum": list(ACCOUNT_TYPES)}}
+    {
+        "code": _line(32, examples=["604"]),
+        "name": _line(200, examples=["Cash at bank"]),
+        "type": {"type": "string", "enum": list(ACCOUNT_TYPES)},
+    }
 )
-INVESTMENT = _taken({"code": _line(32, examples=["BHP.AX"]), "name": _line(200)})
+INVESTMENT = _taken({"code": _line(32, examples=["BHP.AX"]), "name": _line(200, examples=["BHP Group"])})
 OPENING_BALANCE = _taken(
     {
         "account_code": _line(32, description="A code of `chart_of_accounts`."),
@@ -112,24 +119,47 @@ OPENING_BALANCE = _taken(
 )
 REFERENCE_DATA: Schema = {
     "as_at": {**DATE, "description": "The day of the opening balances."},
-    "chart_of_accounts": {"type": "array", "items": ACCOUNT, "minItems": 1, "maxItems": 5000, "description": "No code twice."},
+    "chart_of_accounts": {
+        "type": "array", "items": ACCOUNT, "minItems": 1, "maxItems": 5000, "description": "No code twice.",
+        "examples": [
+            [
+                {"code": "604", "name": "Cash at bank", "type": "asset"},
+                {"code": "747", "name": "Shares in listed companies", "type": "asset"},
+                {"code": "501", "name": "Member balances", "type": "equity"},
+            ]
+        ],
+    },
     "investment_codes": {"type": "array", "items": INVESTMENT, "maxItems": 5000, "description": "No code twice."},
-    "opening_balances": {"type": "array", "items": OPENING_BALANCE, "maxItems": 5000},
-}
+    "opening_balances": {
+        "type": "array", "items": OPENING_BALANCE, "maxItems": 5000,
+        "examples": [
+            [
+                {"account_code": "604", "amount": "1000.10"},
+                {"account_code": "747", "investment_code": "BHP.AX", "amount": "200.20"},
+                {"account_code": "501", "amount": "-1200.30"},
+            ]
+        ],
+    },
+}  # fmt: skip
 
 SCHEMAS: dict[str, Schema] = {
     "FundSummary": _object(FUND_SUMMARY),
     "FundPage": _page_of("FundSummary"),
     "Fund": _object({**FUND_SUMMARY, "address": reference("Address")}),
-    "Address": _object({line: {"type": "string"} for line in ADDRESS_LINES}, optional=ADDRESS_LINES),
+    "Address": _object(
+        {line: {"type": "string", "examples": [example]} for line, example in ADDRESS_EXAMPLE.items()}, optional=ADDRESS_LINES
+    ),
     "NewFund": _taken(
         {**FUND_DETAILS, "address": reference("NewAddress"), "reference_data": reference("ReferenceData")},
         optional=("status", "tags", "latest_period_update", "address", "reference_data"),
     ),
-    "NewAddress": _taken({line: _line(200) for line in ADDRESS_LINES}, optional=ADDRESS_LINES),
-    "FundPatch": _patch(
-        {**FUND_DETAILS, "address": _patch({line: _line(200) for line in ADDRESS_LINES}, removable=ADDRESS_LINES)}
+    "NewAddress": _taken(
+        {line: _line(200, examples=[example]) for line, example in ADDRESS_EXAMPLE.items()}, optional=ADDRESS_LINES
     ),
+    "FundPatch": {
+        **_patch({**FUND_DETAILS, "address": _patch({line: _line(200) for line in ADDRESS_LINES}, removable=ADDRESS_LINES)}),
+        "examples": [{"status": "winding_up", "address": {"locality": "Bathurst", "country": None}}],
+    },
     "FullFund": _object(
         {
             "fund": reference("Fund"),
@@ -141,23 +171,31 @@ SCHEMAS: dict[str, Schema] = {
     "ReferenceData": _taken(REFERENCE_DATA, optional=("investment_codes", "opening_balances")),
     "ReferenceDataLoaded": _object({"fund_id": ID, "as_at": DATE, **{name: {"type": "integer", "minimum": 0} for name in LISTS}}),
     "Member": _object({"id": ID, "fund_id": ID, **MEMBER_DETAILS, "etag": ETAG}),
-    "MemberPatch": _patch(MEMBER_DETAILS),
+    "MemberPatch": {**_patch(MEMBER_DETAILS), "examples": [{"given_name": "Margaret Jane", "balance": "421300.10"}]},
     "Members": _list_of("Member"),
     "MemberPage": _page_of("Member"),
     "PensionAccount": _object({"id": ID, "fund_id": ID, "member_id": ID, **PENSION_ACCOUNT_DETAILS, "etag": ETAG}),
-    "PensionAccountPatch": _patch(PENSION_ACCOUNT_DETAILS),
+    "PensionAccountPatch": {**_patch(PENSION_ACCOUNT_DETAILS), "examples": [{"balance": "98200.00"}]},
     "PensionAccounts": _list_of("PensionAccount"),
     "PensionAccountPage": _page_of("PensionAccount"),
-    "Business": _object({"id": ID, "name": {"type": "string"}, "abn": ABN, "code": {"type": "string"}}),
+    "Business": _object(
+        {
+            "id": ID,
+            "name": {"type": "string", "examples": ["Acme Super Services"]},
+            "abn": ABN,
+            "code": {"type": "string", "examples": ["ACME"]},
+        }
+    ),
     "User": _object(
         {
-            "given_name": {"type": "string"},
-            "middle_name": {"type": ["string", "null"]},
-            "family_name": {"type": "string"},
-            "email": {"type": "string", "format": "email"},
+            "given_name": {"type": "string", "examples": ["Alice"]},
+            "middle_name": {"type": ["string", "null"], "examples": [None]},
+            "family_name": {"type": "string", "examples": ["Nguyen"]},
+            "email": {"type": "string", "format": "email", "examples": ["alice@acme.example"]},
             "role": {"type": "string", "enum": list(ROLES)},
             "scopes_granted": {
                 "type": "array",
+                "examples": [["openid", "funds.read"]],
                 "items": {"type": "string", "enum": list(CATALOGUE)},
                 "description": "What this person allows the calling application in this business today.",
             },
@@ -170,8 +208,8 @@ SCHEMAS: dict[str, Schema] = {
             "type": _text(
                 "What kind of problem it is.", format="uri", examples=["https://portal.example/developers/problems/bad-request"]
             ),
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
+            "title": _text("The same for every problem of this kind."),
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
             "detail": _text("What happened and what to do next, in words."),
             "instance": _text("The reference number of this call, which is in the portal’s log.", format="uri"),
             "error": _text("The error code of RFC 6750 §3.1, when the token is the matter."),
@@ -179,6 +217,11 @@ SCHEMAS: dict[str, Schema] = {
             "scope": _text("The scope that the call needs."),
             "scope_of_token": _text("What the token opens today."),
             "parameter": _text("The query parameter that cannot be used."),
+            "violated-policies": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "The limits that were reached, by name.",
+            },
             "errors": {
                 "type": "array",
                 "description": "Each fault of the body.",
@@ -192,6 +235,6 @@ SCHEMAS: dict[str, Schema] = {
                 ),
             },
         },
-        optional=("error", "reason", "scope", "scope_of_token", "parameter", "errors"),
+        optional=("error", "reason", "scope", "scope_of_token", "parameter", "violated-policies", "errors"),
     ),
 }

@@ -19,6 +19,11 @@ PURPOSE = "cursor"
 SEAL_BYTES = 8
 
 
+class BadCursor(BadRequest):
+    kind = "bad-cursor"
+    title = "The cursor cannot be used"
+
+
 def make(keyring: Keyring, query: Sequence[str | None], key: Sequence[str]) -> str:
     """The cursor after the row whose sort key is `key`, for pages of `query`."""
     place = json.dumps(list(key), separators=(",", ":"))
@@ -26,7 +31,7 @@ def make(keyring: Keyring, query: Sequence[str | None], key: Sequence[str]) -> s
 
 
 def read(keyring: Keyring, query: Sequence[str | None], cursor: str) -> list[str]:
-    """The sort key inside a cursor that `make` returned for the same query. Raises BadRequest for anything else."""
+    """The sort key inside a cursor that `make` returned for the same query. Raises BadCursor for anything else."""
     try:
         raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         place = raw[SEAL_BYTES:].decode()
@@ -41,10 +46,9 @@ def _seal(keyring: Keyring, query: Sequence[str | None], place: str) -> bytes:
     return keyring.mac(PURPOSE, json.dumps([*query, place]))[:SEAL_BYTES]
 
 
-def _unusable() -> BadRequest:
-    return BadRequest(
+def _unusable() -> BadCursor:
+    return BadCursor(
         "The value of `cursor` is not one this query returned. Pass `next_cursor` on as it came, with the same filters, "
         "or leave `cursor` out to start from the first page.",
-        title="The cursor cannot be used",
         detail="unusable cursor",
     )

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from werkzeug.test import TestResponse
 
-from portal.api.registry import TABLE
+from portal.api.examples import of_schema
+from portal.api.links import LINKS
+from portal.api.registry import TABLE, Endpoint
+from portal.api.validation import formats
 from portal.consents.catalogue import CATALOGUE, title
-from tests.api.samples import add_things, send
+from tests.api.samples import Things, add_things, headers_of, path_of, send
 from tests.api.world import World
 
 
@@ -36,22 +42,18 @@ def references(node: Any) -> Iterator[str]:
             yield from references(value)
 
 
-def fits(schema: dict[str, Any], value: Any, document: dict[str, Any]) -> bool:
-    """Strictly: no member that is not described."""
-    if "$ref" in schema:
-        return fits(document["components"]["schemas"][schema["$ref"].rpartition("/")[2]], value, document)
-    kinds = {"object": dict, "array": list, "string": str, "integer": int, "null": type(None)}
-    allowed = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
-    if not any(isinstance(value, kinds[kind]) for kind in allowed) or ("enum" in schema and value not in schema["enum"]):
-        return False
-    if isinstance(value, dict):
-        known = schema["properties"]
-        return set(schema.get("required", ())) <= set(value) <= set(known) and all(
-            fits(known[k], v, document) for k, v in value.items()
-        )
-    if isinstance(value, list):
-        return all(fits(schema["items"], item, document) for item in value)
-    return not isinstance(value, str) or re.search(schema.get("pattern", ""), value) is not None
+def validator(document: dict[str, Any], schema: dict[str, Any]) -> Draft202012Validator:
+    """Of a schema in the document, in which an object has no member that is not described."""
+    components = json.loads(json.dumps(document["components"]["schemas"]), object_hook=_closed)
+    return Draft202012Validator({**schema, "components": {"schemas": components}}, format_checker=formats)
+
+
+def _closed(schema: dict[str, Any]) -> dict[str, Any]:
+    return {**schema, "additionalProperties": False} if isinstance(schema.get("properties"), dict) else schema
+
+
+def faults(document: dict[str, Any], schema: dict[str, Any], value: Any) -> list[str]:
+    return [f"{error.json_path}: {error.message}" for error in validator(document, schema).iter_errors(value)]
 
 
 def test_it_describes_exactly_the_table_of_calls(document: dict[str, Any]) -> None:
@@ -88,13 +90,76 @@ def test_each_call_names_its_scopes_and_the_scheme_knows_them(document: dict[str
         assert described[line.name]["security"] == [{"portal": [scope]} for scope in line.scopes]
 
 
+def good_call(world: World, line: Endpoint, token: str, things: Things, body: Any) -> TestResponse:
+    """A call with a body of the document, and the first of its media types."""
+    kind = {"content_type": line.body.media_types[0]} if line.body else {}
+    sent = {"data": json.dumps(body)} if line.body else {}
+    return world.call(path_of(line, things), token, method=line.method, headers=headers_of(line, things), **sent, **kind)
+
+
 def test_answers_are_as_described(document: dict[str, Any], world: World) -> None:
     token = world.grant("funds.write funds.create business.read").token
     described = {operation["operationId"]: operation for _path, _method, operation in operations(document)}
     for line in TABLE:
         answer = send(world, line, token, add_things(world))
-        schema = described[line.name]["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
-        assert fits(schema, answer.json, document), line.name
+        good = described[line.name]["responses"][str(answer.status_code)]
+        assert set(good["headers"]) <= set(answer.headers.keys()), line.name
+        assert faults(document, good["content"]["application/json"]["schema"], answer.json) == [], line.name
+
+
+def examples(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], Any]]:
+    """Where, the schema it is said to have, and the example."""
+    for _path, _method, operation in operations(document):
+        name = operation["operationId"]
+        bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+        for content in (content for body in bodies for content in body.get("content", {}).values()):
+            for example in content.get("examples", {}).values():
+                kind = example.get("$ref", "").rpartition("/")[2]
+                yield name, content["schema"], (document["components"]["examples"][kind] if kind else example)["value"]
+        for parameter in operation["parameters"]:
+            for example in [
+                *parameter["schema"].get("examples", []),
+                *([parameter["example"]] if "example" in parameter else []),
+            ]:
+                yield name, parameter["schema"], example
+
+
+def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
+    seen = list(examples(document))
+    assert len(seen) > 8 * len(TABLE)
+    assert [(where, found) for where, schema, value in seen if (found := faults(document, schema, value))] == []
+    for name, schema in document["components"]["schemas"].items():
+        assert faults(document, schema, of_schema(name)) == [], name
+
+
+def test_the_example_of_each_body_can_be_sent_as_it_stands(document: dict[str, Any], world: World) -> None:
+    token = world.grant("funds.write funds.create").token
+    for _path, _method, operation in operations(document):
+        line = next(line for line in TABLE if line.name == operation["operationId"])
+        for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+            if "json" in media_type:
+                answer = good_call(world, line, token, add_things(world), content["examples"]["one"]["value"])
+                assert answer.status_code == line.status, (line.name, answer.text)
+
+
+def test_each_link_names_a_call_and_parameters_that_it_has(document: dict[str, Any]) -> None:
+    described = {operation["operationId"]: operation for _path, _method, operation in operations(document)}
+    names = set()
+    for operation in described.values():
+        for link in links(operation).values():
+            target = described[link["operationId"]]
+            assert set(link["parameters"]) <= {parameter["name"] for parameter in target["parameters"]}
+            names.add(target["operationId"])
+    assert names >= {line.name for line in TABLE if line.path.count("<") and "full" not in line.path}
+
+
+def links(operation: dict[str, Any]) -> dict[str, Any]:
+    return next(operation["responses"][status].get("links", {}) for status in ("200", "201") if status in operation["responses"])
+
+
+def test_every_link_that_is_declared_is_of_calls_that_there_are() -> None:
+    there = {line.name for line in TABLE}
+    assert {*LINKS, *(target for targets in LINKS.values() for target in targets)} <= there
 
 
 @pytest.mark.parametrize("path", ["/funds", "/funds?limit=0", "/funds/none", "/business"])
@@ -102,4 +167,9 @@ def test_refusals_are_as_described(document: dict[str, Any], world: World, path:
     for token in (None, "unknown", world.grant("funds.basic").token):
         answer = world.call(path, token)
         assert answer.status_code >= 400
-        assert fits({"$ref": "#/components/schemas/Problem"}, answer.json, document), answer.json
+        assert faults(document, {"$ref": "#/components/schemas/Problem"}, answer.json) == [], answer.json
+
+
+def test_it_is_made_once_and_told_to_those_who_have_it(document: dict[str, Any], world: World) -> None:
+    first = world.call("/openapi.json")
+    assert world.call("/openapi.json", headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
