@@ -45,6 +45,12 @@ class Camera:
                 self.page.screenshot(path=TARGET / f"{name}-{width}-{scheme}.png", full_page=True)
         print(f"  {name}")
 
+    def take_for_readme(self, name: str, *, width: int, height: int) -> None:
+        """One picture, as much as fits a screen of that size; these are kept in the repository."""
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.emulate_media(color_scheme="light")
+        self.page.screenshot(path=TARGET / f"readme-{name}.png")
+
     def visit(self, path: str, name: str) -> None:
         answer = self.page.goto(path)
         if answer is None or answer.status != 200:
@@ -88,6 +94,7 @@ def photograph_corridor(camera: Camera) -> None:
     page.get_by_role("radio", disabled=False).first.check()
     page.get_by_role("button", name="Continue").click()
     camera.take("consent")
+    camera.take_for_readme("consent", width=720, height=1160)
 
 
 def photograph_business(camera: Camera, business_id: str) -> None:
@@ -117,6 +124,7 @@ def photograph_connections(camera: Camera, business_id: str) -> None:
         (f"/business/{business_id}/access", "access"),
     ):
         camera.visit(path, name)
+    camera.take_for_readme("access", width=1280, height=700)
     page.get_by_role("button", name="Revoke access").first.click()
     page.get_by_role("button", name="Undo").first.wait_for()
     camera.take("access-ended")
