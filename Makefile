@@ -4,7 +4,7 @@
 #   make check        format, lint, types, layers, templates
 #   make fix          what the formatter and the linter can repair by themselves
 #   make bench        requests a second and CPU for each request, beside a bare Flask route
-#   make serve        the production server, settings from the environment (HOST=127.0.0.1 PORT=8000 WORKERS=2)
+#   make serve        the production server, settings from the environment (HOST=127.0.0.1 PORT=8000 WORKERS=2, or 1 on SQLite)
 #   make screenshots  every page at three widths, light and dark, into docs/screenshots/
 #   make lock         write the lock files anew from pyproject.toml       (UPGRADE=1 for newer versions)
 
@@ -41,7 +41,7 @@ bench: .venv/installed-everything
 
 serve: HOST ?= 127.0.0.1
 serve: PORT ?= 8000
-serve: WORKERS ?= 2
+serve: WORKERS ?= $(if $(findstring postgresql,$(DATABASE_URL)),2,1) # SQLite has one writer
 serve: .venv/installed-runtime
 	@$(RUN) -c "import app"  # a wrong setting is said once, not once for each worker
 	@exec $(RUN) -m granian --interface wsgi --host $(HOST) --port $(PORT) --workers $(WORKERS) --blocking-threads 4 \
