@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 from alembic import command
@@ -10,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from flask import Flask
+from flask import Flask, current_app
 from flask.cli import AppGroup
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,8 +23,9 @@ from portal.audit import models as _audit
 from portal.businesses import models as _businesses
 from portal.clients import models as _clients
 from portal.consents import models as _consents
-from portal.db import Base, current_database
+from portal.db import Base, current_database, transaction, utcnow
 from portal.funds import models as _funds
+from portal.oauth import keys
 from portal.oauth import models as _oauth
 
 ROOMS = (_interaction, _audit, _accounts, _businesses, _clients, _consents, _oauth, _funds, _api)
@@ -76,7 +78,7 @@ def differences(engine: Engine) -> list[object]:
 @group.command("upgrade")
 @click.argument("revision", default="head")
 def upgrade_command(revision: str) -> None:
-    """Bring the schema to REVISION (default: the newest)."""
+    """Bring the schema to REVISION (default: the newest), and make the first signing keys where there are none."""
     engine = current_database().pages
     before = current(engine)
     try:
@@ -85,6 +87,22 @@ def upgrade_command(revision: str) -> None:
         raise click.ClickException(f"The database could not be upgraded: {type(error).__name__}: {error}") from None
     after = current(engine)
     click.echo("The schema is up to date." if before == after else f"Upgraded the schema to {after}.")
+    if after == head():
+        _ensure_keys()
+
+
+def _ensure_keys() -> None:
+    """A portal without signing keys is not ready; the first ones need nobody's decision, only later ones do."""
+    app: Any = current_app
+    try:
+        with transaction() as session:
+            kids = keys.ensure_keys(session, app.keyring, now=utcnow())
+    except SQLAlchemyError as error:
+        raise click.ClickException(
+            f"The signing keys could not be made ({type(error).__name__}); flask keys rotate makes them."
+        ) from None
+    if kids:
+        click.echo(f"Made the signing keys that were missing: {', '.join(kids)}.")
 
 
 @group.command("downgrade")

@@ -49,6 +49,7 @@ KINDS = {
     "data.pension_account_changed": "changed details of a pension account",
     "data.reference_data_loaded": "loaded reference data",
     "key.rotated": "signing keys were rotated",
+    "key.pruned": "old signing keys were deleted",
 }
 """Every kind of event, with the words operators read; the pages' sentences are in the room that shows them."""
 

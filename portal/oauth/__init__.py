@@ -3,14 +3,15 @@
 from flask import Flask
 from flask_wtf import CSRFProtect
 
-from portal.oauth import authorize_pages, endpoints
+from portal.oauth import authorize_pages, commands, endpoints
 from portal.oauth.server import PortalAuthorizationServer
 
 
 def init_app(app: Flask, csrf: CSRFProtect) -> None:
-    """Register this room's endpoints."""
+    """Register this room's endpoints and commands."""
     app.extensions["portal-oauth"] = PortalAuthorizationServer(app.settings, app.keyring)  # type: ignore[attr-defined]
     app.register_blueprint(authorize_pages.bp)
     csrf.exempt(authorize_pages.endpoint_by_form)  # it comes from other sites, changes nothing, and leads to a page that asks
     app.register_blueprint(endpoints.bp)
     csrf.exempt(endpoints.bp)
+    app.cli.add_command(commands.group)

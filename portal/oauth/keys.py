@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal.audit import record
@@ -70,6 +70,31 @@ def rotate(session: Session, keyring: Keyring, settings: Settings, *, now: datet
     kids = [_add(session, keyring, algorithm, now=now).kid for algorithm in ALGORITHMS]
     record.record(session, "key.rotated", now=now, kids=kids, old_keys_published_until=retires_at.isoformat())
     return kids
+
+
+def prune(session: Session, *, now: datetime) -> list[str]:
+    """Delete the keys whose date has passed; returns their ids. No token that they signed is good any more."""
+    over = delete(SigningKey).where(SigningKey.retires_at <= now).returning(SigningKey.kid)
+    kids = sorted(session.scalars(over))
+    if kids:
+        record.record(session, "key.pruned", now=now, kids=kids)
+    return kids
+
+
+def newest_first(session: Session) -> Sequence[SigningKey]:
+    """Every key there is, those that sign and those that are over."""
+    return session.scalars(select(SigningKey).order_by(SigningKey.created_at.desc(), SigningKey.kid.desc())).all()
+
+
+def signing(session: Session) -> list[SigningKey]:
+    """The keys that sign now."""
+    return [key for key in newest_first(session) if key.retires_at is None]
+
+
+def check_readable(session: Session, keyring: Keyring) -> None:
+    """Raises DecryptionError when a key that signs does not open: the portal runs under another PORTAL_SECRET_KEY."""
+    for key in signing(session):
+        keyring.decrypt(PURPOSE, key.private_jwk)
 
 
 def _add(session: Session, keyring: Keyring, algorithm: str, *, now: datetime) -> SigningKey:

@@ -1,0 +1,78 @@
+"""`flask keys`: the keys that sign ID tokens, as the operator sees and replaces them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from portal import db
+from portal.crypto import DecryptionError
+from portal.oauth import keys
+
+group = AppGroup("keys", help="The keys that sign ID tokens.")
+
+
+@group.command("rotate")
+@click.option(
+    "--replace-unreadable",
+    is_flag=True,
+    help="Go on although the keys of now do not open with PORTAL_SECRET_KEY, because it was changed for good.",
+)
+def rotate_command(replace_unreadable: bool) -> None:
+    """Make a new signing key of each algorithm; the first ones too, where there are none.
+
+    The old ones sign no longer and stay published until the last token they signed has expired.
+    """
+    app: Any = current_app
+    with _changing() as session:
+        if not replace_unreadable:
+            keys.check_readable(session, app.keyring)
+        had = len(keys.signing(session))
+        kids = keys.rotate(session, app.keyring, app.settings, now=db.utcnow())
+    made = f"Made {len(kids)} signing keys: {', '.join(kids)}."
+    stay = f"{had} old ones sign no longer and stay published until their tokens are gone."
+    click.echo(f"{made} {stay if had else 'There were none before.'}")
+
+
+@group.command("list")
+def list_command() -> None:
+    """List the signing keys, the newest first: kid, algorithm, when it was made, and what it does now."""
+    with _changing() as session:
+        now = db.utcnow()
+        for key in keys.newest_first(session):
+            state = "signs"
+            if key.retires_at is not None:
+                state = f"{'published' if key.retires_at > now else 'over, published'} until {key.retires_at:%Y-%m-%d %H:%M} UTC"
+            click.echo(f"{key.kid}\t{key.algorithm}\t{key.created_at:%Y-%m-%d %H:%M} UTC\t{state}")
+
+
+@group.command("prune")
+def prune_command() -> None:
+    """Delete old keys that are not published any more."""
+    with _changing() as session:
+        kids = keys.prune(session, now=db.utcnow())
+    click.echo(f"Deleted {len(kids)} old keys{': ' + ', '.join(kids) if kids else ''}.")
+
+
+@contextmanager
+def _changing() -> Iterator[Session]:
+    """A transaction whose failures are told in one line."""
+    try:
+        with db.transaction() as session:
+            yield session
+    except DecryptionError:
+        raise click.ClickException(
+            "The signing keys in the database do not open with PORTAL_SECRET_KEY. Nothing was changed. Start with the key they "
+            "were made under, or replace them for good with --replace-unreadable."
+        ) from None
+    except SQLAlchemyError as error:
+        raise click.ClickException(
+            f"The database did not take it ({type(error).__name__}). Nothing was changed. Is the schema there? flask db upgrade makes it."
+        ) from None
