@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,22 +21,14 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Engine,
-    Insert,
     LargeBinary,
     MetaData,
     String,
     Table,
     TypeDecorator,
-    Update,
-    bindparam,
     create_engine,
     event,
-    insert,
-    literal,
-    select,
-    text,
 )
-from sqlalchemy import cast as sql_cast
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import DeclarativeBase, Session
 from werkzeug.local import LocalProxy
@@ -207,51 +199,3 @@ def close(_error: BaseException | None = None) -> None:
     open_session = g.pop("db_session", None)
     if open_session is not None:
         open_session.close()
-
-
-class ClaimAndInsert:
-    """A conditional UPDATE and the rows it earns, stored together or not at all.
-
-    PostgreSQL gets one statement with data-modifying CTEs; other databases get the same statements in one
-    transaction. Each row of `earns` is a table with the names of its columns; the value of column `c` of the
-    n-th row is the parameter `row{n}_{c}`.
-    """
-
-    def __init__(self, claim: Update, *earns: tuple[Table, Sequence[str]]) -> None:
-        self._claim = claim
-        self._inserts = [_insert_of(number, table, columns) for number, (table, columns) in enumerate(earns)]
-        claimed = claim.returning(literal(1).label("one")).cte("claimed")
-        self._as_one = select(claimed.c.one)
-        for number, (table, columns) in enumerate(earns):
-            values = select(*(sql_cast(_bind(number, table, c), table.c[c].type) for c in columns)).select_from(claimed)
-            self._as_one = self._as_one.add_cte(
-                insert(table).from_select(list(columns), values, include_defaults=False).cte(f"earned_{number}")
-            )
-
-    def execute(self, connection: Connection, claim: Mapping[str, Any], *rows: Mapping[str, Any]) -> bool:
-        """True when this call made the claim; False when it was already taken, and then nothing was stored."""
-        if connection.dialect.name == "postgresql":
-            merged = {f"row{n}_{name}": value for n, row in enumerate(rows) for name, value in row.items()}
-            return connection.execute(self._as_one, {**claim, **merged}).first() is not None
-        return self._one_by_one(connection, claim, rows)
-
-    def _one_by_one(self, connection: Connection, claim: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bool:
-        connection.execute(text("BEGIN IMMEDIATE"))
-        try:
-            won = connection.execute(self._claim, claim).rowcount == 1
-            if won:
-                for number, (statement, row) in enumerate(zip(self._inserts, rows, strict=True)):
-                    connection.execute(statement, {f"row{number}_{name}": value for name, value in row.items()})
-        except BaseException:
-            connection.execute(text("ROLLBACK"))
-            raise
-        connection.execute(text("COMMIT"))
-        return won
-
-
-def _bind(number: int, table: Table, column: str) -> Any:
-    return bindparam(f"row{number}_{column}", type_=table.c[column].type)
-
-
-def _insert_of(number: int, table: Table, columns: Sequence[str]) -> Insert:
-    return insert(table).values({column: _bind(number, table, column) for column in columns})

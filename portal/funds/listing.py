@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, Text, bindparam, cast, func, or_, select, tuple_
+from sqlalchemy import Connection, Text, bindparam, cast, func, or_, select, tuple_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -21,6 +21,7 @@ from portal.crypto import Keyring
 from portal.db import table_of
 from portal.funds import cursor as cursors
 from portal.funds.models import Fund
+from portal.statements import Prepared
 
 SMALLEST_PAGE, LARGEST_PAGE, PAGE = 1, 100, 20
 
@@ -78,7 +79,7 @@ def _elements_on_sqlite(element: elements_of, compiler: SQLCompiler, **options: 
 
 
 @cache
-def statement(*, status: bool, tag: bool, q: bool, after: bool) -> Select[Any]:
+def statement(*, status: bool, tag: bool, q: bool, after: bool) -> Prepared:
     """The query for one combination of filters, made once: sixteen in all."""
     query = (
         select(*SUMMARY_COLUMNS)
@@ -102,7 +103,7 @@ def statement(*, status: bool, tag: bool, q: bool, after: bool) -> Select[Any]:
         )
     if after:
         query = query.where(tuple_(_fund.c.name, _fund.c.id) > tuple_(bindparam("after_name"), bindparam("after_id")))
-    return query
+    return Prepared(query)
 
 
 def find_page(
@@ -121,7 +122,7 @@ def find_page(
     if cursor:
         values["after_name"], values["after_id"] = cursors.read(keyring, query, cursor)
     chosen = statement(status=bool(filters.status), tag=bool(filters.tag), q=bool(filters.q), after=bool(cursor))
-    funds = [summary(row) for row in connection.execute(chosen, values)]
+    funds = [summary(row) for row in chosen.rows(connection, **values)]
     if len(funds) <= limit:
         return Page(funds, None)
     last = funds[limit - 1]

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any
 
 from flask import Request, Response, jsonify
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection
 
 from portal.config import Settings
 from portal.oauth import tokens
 from portal.oauth.tokens import AccessLookup
+from portal.statements import Prepared
 
 BEARER = re.compile(r"Bearer ([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 
 
 def find(
-    connection: Connection, request: Request, settings: Settings, *, now: datetime, statement: Select[Any] = tokens.FIND_ACCESS
+    connection: Connection, request: Request, settings: Settings, *, now: datetime, statement: Prepared = tokens.FIND_ACCESS
 ) -> AccessLookup | Challenge:
     """The live access token of this request, or the challenge that refuses it."""
     headers = request.headers.getlist("Authorization")

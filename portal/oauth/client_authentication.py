@@ -26,6 +26,7 @@ from portal import crypto
 from portal.clients.models import AssertionId, Client
 from portal.db import table_of
 from portal.oauth import keys
+from portal.statements import Prepared
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_ALGORITHMS = ["ES256", "RS256", "PS256", "EdDSA"]
@@ -33,18 +34,20 @@ ASSERTION_MAX_AGE = timedelta(minutes=10)
 CLOCK_SKEW_SECONDS = 30
 
 _clients, _assertions = table_of(Client), table_of(AssertionId)
-FIND_CLIENT = select(
-    _clients.c.client_id,
-    _clients.c.client_name,
-    _clients.c.token_endpoint_auth_method,
-    _clients.c.secret_digest,
-    _clients.c.previous_secret_digest,
-    _clients.c.previous_secret_expires_at,
-    _clients.c.jwks,
-    _clients.c.is_resource_server,
-    _clients.c.id_token_signed_response_alg,
-    _clients.c.disabled_at,
-).where(_clients.c.client_id == bindparam("client_id"))
+FIND_CLIENT = Prepared(
+    select(
+        _clients.c.client_id,
+        _clients.c.client_name,
+        _clients.c.token_endpoint_auth_method,
+        _clients.c.secret_digest,
+        _clients.c.previous_secret_digest,
+        _clients.c.previous_secret_expires_at,
+        _clients.c.jwks,
+        _clients.c.is_resource_server,
+        _clients.c.id_token_signed_response_alg,
+        _clients.c.disabled_at,
+    ).where(_clients.c.client_id == bindparam("client_id"))
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def authenticate(
 ) -> Any:
     """The client row of this request. Raises InvalidClientError (401) or InvalidRequestError for two authentications."""
     presented = read(headers, form)
-    client = connection.execute(FIND_CLIENT, {"client_id": presented.client_id}).first()
+    client = FIND_CLIENT.first(connection, client_id=presented.client_id)
     if client is None or client.disabled_at is not None or client.token_endpoint_auth_method != presented.method:
         raise refused()
     if presented.method in ("client_secret_basic", "client_secret_post"):

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidRequestError, InvalidScopeError
-from sqlalchemy import Connection, Row, bindparam, insert, update
+from sqlalchemy import Connection, bindparam, insert, update
 
 from portal import crypto
 from portal.accounts.models import User
@@ -23,10 +23,11 @@ from portal.audit.models import AuditEvent
 from portal.config import Settings
 from portal.consents import catalogue
 from portal.crypto import Keyring
-from portal.db import ClaimAndInsert, new_id, table_of
+from portal.db import new_id, table_of
 from portal.logs import origin
 from portal.oauth import tokens
 from portal.oauth.models import AccessToken, Authorization, RefreshToken
+from portal.statements import ClaimAndInsert, Prepared
 
 CODE_VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 
@@ -39,18 +40,20 @@ AUDIT_ROW = (
     ("id", "at", "kind", "business_id", "user_id", "client_id", "consent_id", "address", "request_id", "detail"),
 )
 
-FIND_CODE = tokens.standing(
-    _authorization.c.redirect_uri,
-    _authorization.c.code_challenge,
-    _authorization.c.nonce,
-    _authorization.c.auth_time,
-    _authorization.c.amr,
-    _authorization.c.browser_session_id,
-    _authorization.c.code_expires_at,
-    _authorization.c.code_used_at,
-    _user.c.email,
-    _user.c.email_verified_at,
-).where(_authorization.c.code_digest == bindparam("digest"))
+FIND_CODE = Prepared(
+    tokens.standing(
+        _authorization.c.redirect_uri,
+        _authorization.c.code_challenge,
+        _authorization.c.nonce,
+        _authorization.c.auth_time,
+        _authorization.c.amr,
+        _authorization.c.browser_session_id,
+        _authorization.c.code_expires_at,
+        _authorization.c.code_used_at,
+        _user.c.email,
+        _user.c.email_verified_at,
+    ).where(_authorization.c.code_digest == bindparam("digest"))
+)
 
 _claim_code = (
     update(_authorization)
@@ -66,7 +69,7 @@ ROTATE = ClaimAndInsert(
     ACCESS_ROW,
     REFRESH_ROW,
 )
-STORE_ACCESS = insert(_access).values({name: bindparam(f"a_{name}") for name in ACCESS_ROW[1]})
+STORE_ACCESS = Prepared(insert(_access).values({name: bindparam(f"a_{name}") for name in ACCESS_ROW[1]}))
 END_AUTHORIZATION = ClaimAndInsert(
     update(_authorization)
     .where(_authorization.c.id == bindparam("presented"), _authorization.c.ended_at.is_(None))
@@ -79,7 +82,7 @@ END_AUTHORIZATION = ClaimAndInsert(
 class Issued:
     """Tokens that were stored, in the clear for the one answer that carries them."""
 
-    row: Row[Any]
+    row: Any
     access_token: str
     refresh_token: str | None
     scope: str
@@ -110,7 +113,7 @@ def redeem_code(connection: Connection, settings: Settings, *, client_id: str, f
     """
     code = required(form, "code")
     verifier, redirect_uri = required(form, "code_verifier"), required(form, "redirect_uri")
-    row = connection.execute(FIND_CODE, {"digest": crypto.digest(code)}).first()
+    row = FIND_CODE.first(connection, digest=crypto.digest(code))
     if row is None or row.client_id != client_id:
         raise InvalidGrantError("The code is not known.")
     if row.code_used_at is not None:
@@ -153,18 +156,18 @@ def rotate(
     rows = token_rows(issued, narrowed, now=now)
     claim = {"presented": crypto.digest(presented), "now": now}
     if row.used_at is not None or not ROTATE.execute(connection, claim, *rows):
-        connection.execute(STORE_ACCESS, {f"a_{name}": value for name, value in rows[0].items()})
+        STORE_ACCESS.run(connection, **{f"a_{name}": value for name, value in rows[0].items()})
     return issued
 
 
-def find_refresh(connection: Connection, presented: str, *, client_id: str) -> Row[Any]:
-    row = connection.execute(tokens.FIND_REFRESH, {"digest": crypto.digest(presented)}).first()
+def find_refresh(connection: Connection, presented: str, *, client_id: str) -> Any:
+    row = tokens.FIND_REFRESH.first(connection, digest=crypto.digest(presented))
     if row is None or row.client_id != client_id:
         raise InvalidGrantError("The refresh token is not known.")
     return row
 
 
-def check_stands(row: Row[Any], *, now: datetime) -> None:
+def check_stands(row: Any, *, now: datetime) -> None:
     """Raises InvalidGrantError with the reason when the consent, client, membership or session has ended."""
     reason = tokens.ended_reason(row, now=now)
     if reason is not None:
@@ -196,7 +199,7 @@ def narrower(scope: str | None, allowed: catalogue.Effective) -> str | None:
     return " ".join(catalogue.in_order(wanted))
 
 
-def prepare(row: Row[Any], narrowed: str | None, settings: Settings, *, refresh: str, now: datetime) -> Issued:
+def prepare(row: Any, narrowed: str | None, settings: Settings, *, refresh: str, now: datetime) -> Issued:
     """The tokens an authorization earns now; nothing is stored yet. No offline_access, no refresh token."""
     allowed = tokens.effective(row, narrowed)
     if not allowed.names:
@@ -225,7 +228,7 @@ def token_rows(issued: Issued, narrowed: str | None, *, now: datetime) -> list[d
     return rows
 
 
-def end_authorization(connection: Connection, row: Row[Any], *, reason: str, kind: str, now: datetime) -> bool:
+def end_authorization(connection: Connection, row: Any, *, reason: str, kind: str, now: datetime) -> bool:
     """End every token of a line, and say so in the audit trail; one write. False when it had ended before."""
     source = origin.get()
     event = {

@@ -207,7 +207,7 @@ def introspect(connection: Connection, settings: Settings, client: Any, presente
         row, allowed, expires_at = found.row, found.effective, found.row.expires_at
         kind = {"token_type": "Bearer"}
     else:
-        refresh = connection.execute(tokens.FIND_REFRESH, {"digest": crypto.digest(presented)}).first()
+        refresh = tokens.FIND_REFRESH.first(connection, digest=crypto.digest(presented))
         if refresh is None or refresh.used_at is not None or tokens.ended_reason(refresh, now=now) is not None:
             return inactive
         row, allowed, expires_at, kind = refresh, tokens.effective(refresh), refresh.consent_expires_at, {}
@@ -233,9 +233,9 @@ def revoke(connection: Connection, client: Any, presented: str, *, now: datetime
     """End the client's own token; an unknown one, or another client's, is left alone without a word (RFC 7009 §2.2)."""
     digest = crypto.digest(presented)
     if presented.startswith(crypto.ACCESS_TOKEN):
-        connection.execute(tokens.REVOKE_ACCESS, {"presented": digest, "owner": client.client_id, "now": now})
+        tokens.REVOKE_ACCESS.run(connection, presented=digest, owner=client.client_id, now=now)
         return
-    row = connection.execute(tokens.FIND_REFRESH, {"digest": digest}).first()
+    row = tokens.FIND_REFRESH.first(connection, digest=digest)
     if row is not None and row.client_id == client.client_id:
         redemption.end_authorization(connection, row, reason="revoked", kind="authorization.revoked", now=now)
 

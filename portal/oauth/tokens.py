@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Select, Table, bindparam, func, or_, select, update
 
 from portal import crypto
 from portal.accounts.models import BrowserSession, User
@@ -22,6 +22,7 @@ from portal.consents import catalogue
 from portal.consents.models import Consent
 from portal.db import table_of
 from portal.oauth.models import AccessToken, Authorization, RefreshToken
+from portal.statements import Prepared
 
 EXPIRED = "expired"
 REVOKED = "revoked"
@@ -83,22 +84,26 @@ def standing(*columns: Any, of: Table | None = None) -> Select[Any]:
 
 
 ACCESS_COLUMNS = (_access.c.scope.label("narrowed"), _access.c.issued_at, _access.c.expires_at, _access.c.revoked_at)
-FIND_ACCESS = standing(*ACCESS_COLUMNS, of=_access).where(_access.c.digest == bindparam("digest"))
-FIND_REFRESH = standing(_refresh.c.issued_at, _refresh.c.used_at, of=_refresh).where(_refresh.c.digest == bindparam("digest"))
-FIND_USERINFO = standing(
-    *ACCESS_COLUMNS,
-    _user.c.email,
-    _user.c.email_verified_at,
-    _user.c.given_name,
-    _user.c.middle_name,
-    _user.c.family_name,
-    _user.c.address,
-    _user.c.zoneinfo,
-    of=_access,
-).where(_access.c.digest == bindparam("digest"))
+FIND_ACCESS = Prepared(standing(*ACCESS_COLUMNS, of=_access).where(_access.c.digest == bindparam("digest")))
+FIND_REFRESH = Prepared(
+    standing(_refresh.c.issued_at, _refresh.c.used_at, of=_refresh).where(_refresh.c.digest == bindparam("digest"))
+)
+FIND_USERINFO = Prepared(
+    standing(
+        *ACCESS_COLUMNS,
+        _user.c.email,
+        _user.c.email_verified_at,
+        _user.c.given_name,
+        _user.c.middle_name,
+        _user.c.family_name,
+        _user.c.address,
+        _user.c.zoneinfo,
+        of=_access,
+    ).where(_access.c.digest == bindparam("digest"))
+)
 
 _due = _consent.alias("due")
-TOUCH_CONSENT = (
+TOUCH_CONSENT = Prepared(
     update(_consent)
     .where(
         _consent.c.id
@@ -113,7 +118,7 @@ TOUCH_CONSENT = (
     .values(last_accessed_at=bindparam("now"))
 )
 """A row that somebody else is writing is left to them: a call that reads never waits for it. (SQLite has no row locks.)"""
-REVOKE_ACCESS = (
+REVOKE_ACCESS = Prepared(
     update(_access)
     .where(
         _access.c.digest == bindparam("presented"),
@@ -132,7 +137,7 @@ REVOKE_ACCESS = (
 class AccessLookup:
     """An access token with what it opens. `dead_reason` is None while it is live, else a word of DEAD_REASONS."""
 
-    row: Row[Any]
+    row: Any
     dead_reason: str | None
     effective: catalogue.Effective
 
@@ -165,13 +170,11 @@ class AccessLookup:
         return self.row.last_accessed_at  # type: ignore[no-any-return]
 
 
-def find_access(
-    connection: Connection, token: str, *, now: datetime, statement: Select[Any] = FIND_ACCESS
-) -> AccessLookup | None:
+def find_access(connection: Connection, token: str, *, now: datetime, statement: Prepared = FIND_ACCESS) -> AccessLookup | None:
     """The access token with everything it depends on, live or dead; None when there never was one."""
     if not token.startswith(crypto.ACCESS_TOKEN):
         return None
-    row = connection.execute(statement, {"digest": crypto.digest(token)}).first()
+    row = statement.first(connection, digest=crypto.digest(token))
     if row is None:
         return None
     reason = ended_reason(row, now=now)
@@ -182,12 +185,12 @@ def find_access(
     return AccessLookup(row, reason, effective(row, row.narrowed))
 
 
-def effective(row: Row[Any], narrowed: str | None = None) -> catalogue.Effective:
+def effective(row: Any, narrowed: str | None = None) -> catalogue.Effective:
     """Scopes of the token ∩ scopes of the consent today ∩ the ceiling of the role today."""
     return catalogue.effective(narrowed or row.authorized_scope, row.consent_scope, roles.ceiling(row.role))
 
 
-def ended_reason(row: Row[Any], *, now: datetime) -> str | None:
+def ended_reason(row: Any, *, now: datetime) -> str | None:
     """Why the authorization of this row opens nothing any more, as a word of DEAD_REASONS; None while it stands."""
     if row.consent_revoked_at is not None:
         return CONSENT_EXPIRED if row.revoke_reason == "expired" else REVOKED
@@ -204,7 +207,7 @@ def ended_reason(row: Row[Any], *, now: datetime) -> str | None:
     return None
 
 
-def _session_is_over(row: Row[Any], now: datetime) -> bool:
+def _session_is_over(row: Any, now: datetime) -> bool:
     return (
         row.session_expires_at is None
         or row.session_ended_at is not None

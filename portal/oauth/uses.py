@@ -26,7 +26,7 @@ def note(connection: Connection, access: AccessLookup, scopes: Sequence[str], *,
     last = access.last_accessed_at
     if (last is None or now - last >= LAST_ACCESSED_EVERY) and counter.claim(access.consent_id, last):
         before = now - LAST_ACCESSED_EVERY
-        connection.execute(tokens.TOUCH_CONSENT, {"consent_id": access.consent_id, "before": before, "now": now})
+        tokens.TOUCH_CONSENT.run(connection, consent_id=access.consent_id, before=before, now=now)
 
 
 def note_refusal(access: AccessLookup | None, scopes: Sequence[str], *, now: datetime) -> None:

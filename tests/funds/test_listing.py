@@ -13,7 +13,7 @@ MANY = 3000
 def plan_of(app: Portal, world: World, *, after: bool) -> str:
     """How the database would find one page, in its own words."""
     values = {"business_id": world.business_id, "rows": 21, "after_name": "Fund 01500", "after_id": ""}
-    statement = listing.statement(status=False, tag=False, q=False, after=after)
+    statement = listing.statement(status=False, tag=False, q=False, after=after).statement
     with app.app_context(), db.reader() as connection:
         compiled = statement.compile(connection.engine)
         named = compiled.construct_params(values)

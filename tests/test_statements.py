@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from portal import Portal, db
+from portal.audit.models import AuditEvent
+from portal.statements import Prepared
+
+NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+_event = db.table_of(AuditEvent)
+FACTS = ("id", "at", "kind", "detail")
+STORE = Prepared(insert(_event).values({name: bindparam(name, type_=_event.c[name].type) for name in FACTS}))
+FIND = Prepared(select(*(_event.c[name] for name in FACTS)).where(_event.c.kind == bindparam("kind")).order_by(_event.c.id))
+RENAME = Prepared(update(_event).where(_event.c.kind == bindparam("old")).values(kind=bindparam("new")))
+
+
+def store(connection: db.Connection, *ids: str) -> None:
+    for event_id in ids:
+        STORE.run(connection, id=event_id, at=NOW, kind="told", detail={"of": ["Zoë", 1]})
+
+
+def test_a_row_has_its_columns_as_attributes_and_their_python_types(app: Portal) -> None:
+    with app.app_context(), db.reader() as connection:
+        store(connection, "one")
+        row = FIND.first(connection, kind="told")
+        assert (row.id, row.at, row.detail) == ("one", NOW, {"of": ["Zoë", 1]})
+        assert row.at.tzinfo is UTC
+
+
+def test_no_row_is_none_and_many_are_a_list(app: Portal) -> None:
+    with app.app_context(), db.reader() as connection:
+        assert FIND.first(connection, kind="told") is None
+        store(connection, "one", "two")
+        assert [row.id for row in FIND.rows(connection, kind="told")] == ["one", "two"]
+
+
+def test_a_change_tells_how_many_rows_it_changed_and_is_kept_at_once(app: Portal) -> None:
+    with app.app_context(), db.reader() as connection:
+        store(connection, "one", "two")
+        assert RENAME.run(connection, old="told", new="retold") == 2
+        assert RENAME.run(connection, old="told", new="retold") == 0
+    with app.app_context(), db.reader() as another:
+        assert len(FIND.rows(another, kind="retold")) == 2
+
+
+def test_what_the_database_refuses_is_the_same_error_as_ever(app: Portal) -> None:
+    with app.app_context(), db.reader() as connection:
+        store(connection, "one")
+        with pytest.raises(IntegrityError):
+            store(connection, "one")
+        assert len(FIND.rows(connection, kind="told")) == 1
+
+
+def test_a_connection_that_died_fails_one_request_and_is_replaced(app: Portal, database_kind: str) -> None:
+    if database_kind == "sqlite":
+        return  # a file has no connection to lose
+    with app.app_context():
+        with db.reader() as connection:
+            store(connection, "one")
+            served_by = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with db.current_database().pages.connect() as other:
+            other.execute(text(f"SELECT pg_terminate_backend({served_by})"))
+        with pytest.raises(DBAPIError), db.reader() as connection:
+            FIND.first(connection, kind="told")
+        with db.reader() as connection:
+            assert FIND.first(connection, kind="told").id == "one"
