@@ -31,6 +31,7 @@ class PortalError(Exception):
     api_message = ""
     """What the API says in place of `message`, when that speaks of a page."""
     kind = "internal-error"
+    next_step: str | None = None
 
     def __init__(
         self,
@@ -45,7 +46,7 @@ class PortalError(Exception):
         super().__init__(detail or message or self.message)
         self.message = message or self.message
         self.title = title or self.title
-        self.next_step = next_step
+        self.next_step = next_step or self.next_step
         self.detail = detail
         self.headers = headers or {}
         self.members = members or {}
@@ -101,7 +102,13 @@ class Conflict(PortalError):
 class Gone(PortalError):
     status, kind = 410, "gone"
     title = "This request has ended"
-    message = "Nothing was changed. Go back to the application you came from and start again."
+    message = (
+        "It was answered already, has expired, or was begun in another browser. This page changed nothing and shared nothing."
+    )
+    next_step = (
+        "If you allowed access a moment ago, it stands: you find it under Business › Applications. "
+        "Otherwise go back to the application you came from and start again."
+    )
 
 
 class PreconditionFailed(PortalError):

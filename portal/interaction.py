@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, delete, update
+from sqlalchemy import JSON, ColumnElement, Index, delete, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.db import Base, Id, new_id
@@ -50,25 +50,37 @@ def find(db: Session, interaction_id: str | None, *, session_id: str | None, now
 
 
 def rebind(db: Session, parked: Interaction, *, session_id: str) -> None:
-    """Carry a parked request over to the new session of the same browser, when the person switches user."""
-    parked.session_id = session_id
-    parked.business_id = None
-    parked.prompted = {}
-    parked.decision = None
-    db.flush()
+    """Carry a parked request over to the new session of the same browser, when the person switches user.
+
+    Written whole: what the one before chose and decided goes, even when another tab stored it a moment ago.
+    """
+    fresh: dict[str, Any] = {"session_id": session_id, "business_id": None, "prompted": {}, "decision": None}
+    _claim(db, parked, fresh)
+    db.refresh(parked)
+
+
+def choose(db: Session, parked: Interaction, business_id: str) -> bool:
+    """Note the business that the person chose; False when this was decided or answered in another tab already."""
+    return _claim(db, parked, {"business_id": business_id}, Interaction.decision.is_(None))
 
 
 def decide(db: Session, parked: Interaction, decision: dict[str, Any]) -> bool:
-    """Claim the one decision of this interaction; False when it was decided in another tab already."""
-    undecided = (Interaction.id == parked.id, Interaction.decision.is_(None), Interaction.spent_at.is_(None))
-    claim = update(Interaction).where(*undecided).values(decision=decision)
-    return db.execute(claim).rowcount == 1  # type: ignore[attr-defined,no-any-return]
+    """Claim the one decision of this interaction; False when another tab decided already, or chose another business."""
+    same_business = Interaction.business_id.is_not_distinct_from(parked.business_id)
+    return _claim(db, parked, {"decision": decision}, Interaction.decision.is_(None), same_business)
 
 
 def spend(db: Session, parked: Interaction, *, now: datetime) -> bool:
     """Claim the one answer this interaction may have; False when another tab already took it."""
-    claim = update(Interaction).where(Interaction.id == parked.id, Interaction.spent_at.is_(None)).values(spent_at=now)
-    return db.execute(claim).rowcount == 1  # type: ignore[attr-defined,no-any-return]
+    return _claim(db, parked, {"spent_at": now})
+
+
+def _claim(db: Session, parked: Interaction, values: dict[str, Any], *conditions: ColumnElement[bool]) -> bool:
+    """One UPDATE while nothing was answered and the same browser session goes on, and `conditions` hold."""
+    is_open = (Interaction.id == parked.id, Interaction.session_id == parked.session_id, Interaction.spent_at.is_(None))
+    claim = update(Interaction).where(*is_open, *conditions).values(**values)
+    found = db.execute(claim, execution_options={"synchronize_session": False})
+    return found.rowcount == 1  # type: ignore[attr-defined,no-any-return]
 
 
 def prune(db: Session, *, before: datetime) -> int:

@@ -41,6 +41,11 @@ DURATIONS = {
 CHOOSE_ONE = "Choose a business. Access is for one business at a time."
 NOTHING_TICKED = "Tick at least one thing to allow, or choose Deny."
 DECIDE = "Choose Allow access or Deny."
+HOW_LONG = "Choose how long the access may last."
+OTHER_BUSINESS = (
+    "You chose another business in the meantime, in another tab or by going back. "
+    "This page is about the business you chose last. Check everything once more; nothing was shared."
+)
 OUT_OF_DATE = "What can be allowed has changed since this page was shown. Check it once more; nothing was shared."
 
 
@@ -52,6 +57,8 @@ OUT_OF_DATE = "What can be allowed has changed since this page was shown. Check 
 def business() -> Response:
     """The businesses the application can be connected to, and those it cannot, with the reason."""
     journey = _journey()
+    if journey.parked.decision is not None:
+        return web.see_other(journey.goal())
     return _business_page(journey, _choices(journey.parked))
 
 
@@ -64,8 +71,7 @@ def choose_business() -> Response:
     found = _choices(parked)
     if len(chosen) != 1 or not any(one.id == chosen[0] and not one.reason for one in found):
         return _business_page(journey, found, error=CHOOSE_ONE)
-    if parked.decision is None:
-        parked.business_id = chosen[0]
+    interaction.choose(db.session, parked, chosen[0])
     return web.see_other(journey.goal())
 
 
@@ -146,7 +152,7 @@ def decide() -> Response:
     scopes = decisions.granted(client, _asked(parked), ticked, member.role)
     error = _fault(decision, ticked, scopes, client, member, parked)
     if error:
-        return _consent_page(journey, member, error=error, ticked=ticked)
+        return _consent_page(journey, member, error=error, ticked=None if error == OTHER_BUSINESS else ticked)
     interaction.decide(db.session, parked, {"allow": True, "scopes": scopes, "duration": _duration()})
     return web.see_other(journey.goal())
 
@@ -154,11 +160,18 @@ def decide() -> Response:
 def _fault(
     decision: str | None, ticked: list[str], scopes: list[str], client: Client, member: Membership, parked: Interaction
 ) -> str:
-    """What keeps this form from being a decision, as a sentence; "" when nothing does."""
+    """What keeps this form from being a decision, as a sentence; "" when nothing does.
+
+    The form says which business its page was about: a yes is never taken for another one.
+    """
     if decision != "allow":
         return DECIDE
+    if request.form.get("business_id", member.business_id) != member.business_id:
+        return OTHER_BUSINESS
+    if request.form.get("duration", decisions.LONGEST) not in decisions.LENGTHS:
+        return HOW_LONG
     beyond = decisions.beyond_role(client, _asked(parked), member.role)
-    if beyond or not set(ticked) <= set(scopes) or not choices.may_connect(member):
+    if beyond or not set(ticked) <= set(scopes):
         return OUT_OF_DATE
     return "" if scopes else NOTHING_TICKED
 
@@ -241,10 +254,9 @@ def _journey() -> _Journey:
     """The parked request of this browser. Raises Gone when it has ended or belongs to another browser."""
     journey = _Journey.of_request()
     if journey.parked is None:
-        raise Gone(
-            "This request has ended, was answered already, or was begun in another browser. Nothing was shared by this page.",
-            next_step="Go back to the application you came from and start again.",
-        )
+        raise Gone
+    if not _client(journey.parked).is_active:
+        raise Gone("The application is not open to anybody just now. Nothing was shared.", detail="client disabled")
     return journey  # type: ignore[return-value]
 
 
@@ -259,8 +271,9 @@ def _asked(parked: Interaction) -> list[str]:
 
 
 def _chosen(parked: Interaction) -> Membership | None:
-    """The person's membership in the chosen business; None when there is none to decide for."""
-    return membership.find_active(db.session, current_user.id, parked.business_id) if parked.business_id else None
+    """The person's membership in the chosen business; None when there is none, or none in which they may connect."""
+    found = membership.find_active(db.session, current_user.id, parked.business_id) if parked.business_id else None
+    return found if found is not None and choices.may_connect(found) else None
 
 
 def _me() -> User:

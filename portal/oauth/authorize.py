@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from portal import crypto, interaction
 from portal.accounts.models import BrowserSession, User
-from portal.businesses import membership
+from portal.businesses import membership, roles
 from portal.businesses.models import Membership
 from portal.clients.models import Client
 from portal.config import Settings
@@ -179,6 +179,9 @@ def needs_second_factor(situation: Situation) -> bool:
 
 
 def needs_business(situation: Situation) -> bool:
+    """Raises AccessDenied when the person decided for one in which they may not connect any more; it is not asked again."""
+    if situation.member is None and situation.decision is not None:
+        raise AccessDenied("The person may not connect applications to this business any more.")
     return situation.member is None
 
 
@@ -269,6 +272,8 @@ def _consent(situation: Situation) -> Consent:
     if decision is None:
         assert situation.consent is not None  # noqa: S101, no prompt was needed
         return situation.consent
+    if not set(decision["scopes"]) <= roles.ceiling(member.role):
+        raise AccessDenied("The role of the person has changed, and cannot give this any more.")
     return decisions.allow(
         situation.session, user, member, situation.client,
         asked=situation.asked.scope, scopes=decision["scopes"], duration=decision["duration"],

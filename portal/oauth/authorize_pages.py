@@ -24,7 +24,6 @@ bp = Blueprint("authorize", __name__)
 
 MAX_REQUEST_BYTES = 16384
 NOT_TRUSTED = "The link to this page cannot be trusted"
-ENDED = "This request has ended, was answered already, or was begun in another browser. Nothing was shared by this page."
 
 
 @bp.get("/oauth/authorize")
@@ -44,11 +43,11 @@ def endpoint() -> Response:
 @bp.post("/oauth/authorize")
 def endpoint_by_form() -> Response:
     """The same sent as a form (OIDC Core §3.1.2.1). Browsers keep our cookie from a form of another site, so it is asked again by link."""
-    if len(request.query_string) + (request.content_length or 0) > MAX_REQUEST_BYTES:
-        raise _too_long()
     if request.query_string or request.mimetype != "application/x-www-form-urlencoded":
         raise BadRequest("The application sent its request in a form that cannot be read.", title=NOT_TRUSTED)
     query = quote_from_bytes(request.get_data(cache=False), safe="%!$&'()*+,-./:;=?@_~")
+    if len(query) > MAX_REQUEST_BYTES:
+        raise _too_long()
     return web.see_other(f"{url_for('authorize.endpoint')}?{query}")
 
 
@@ -59,12 +58,13 @@ def resume() -> Response:
     parked = interaction.find(db.session, request.args.get("interaction"), session_id=row.id if row else None, now=db.utcnow())
     client = db.session.get(Client, parked.client_id) if parked is not None else None
     if parked is None or client is None or not client.is_active:
-        raise Gone(ENDED)
+        raise Gone
     try:
         asked = requests.check(client, requests.unpark(parked.parameters), set())
     except PageError as error:
         raise _as_page(error) from None
     except Refusal as refusal:  # the registration was changed meanwhile
+        interaction.spend(db.session, parked, now=db.utcnow())
         return answer.with_refusal(refusal, issuer=_settings().issuer)
     return _proceed(asked, client, parked)
 
@@ -84,7 +84,7 @@ def _proceed(asked: AuthorizationRequest, client: Client, parked: Interaction | 
             interaction.spend(db.session, parked, now=situation.now)
         return answer.with_error(asked, error, issuer=_settings().issuer)
     except AnsweredError:
-        raise Gone(ENDED) from None
+        raise Gone from None
     if parked is None:
         situation.browser_session = sessions.here().ensure()
         parked = authorize.park(situation, asking=_asking(asked, client))
