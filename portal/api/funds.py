@@ -46,8 +46,6 @@ def list_funds(call: Call) -> Body:
 def create_fund(call: WritingCall) -> Answer:
     """Create a fund in the business, with its reference data when that is sent along."""
     made = fund.create(call.session, call.body, by=partner(call), now=call.now)
-    if "reference_data" in call.body:
-        reference_data.load(call.session, made.id, made.name, call.body["reference_data"], by=partner(call), now=call.now)
     return Answer(body=fund.shown(made), version=made.version, headers={"Location": f"/api/v1/funds/{made.id}"})
 
 

@@ -84,6 +84,11 @@ def _changed(facts: Facts) -> str:
     return f"the {', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else f"the {words[0]}"
 
 
+def _fund_created(facts: Facts) -> str:
+    with_more = " and loaded its reference data" if facts.get("with_reference_data") else ""
+    return f"{{client_name}} created the fund {{fund_name}}{with_more}."
+
+
 def _fund_changed(facts: Facts) -> str:
     return f"{{client_name}} changed {_changed(facts)} of {{fund_name}}."
 
@@ -113,7 +118,7 @@ SENTENCES: dict[str, str | Callable[[Facts], str]] = {
     "membership.role_changed": "{user_name} made {member_name} {role}, who was {role_before}.",
     "membership.ended": _left,
     "business.policy_changed": _policy,
-    "data.fund_created": "{client_name} created the fund {fund_name}.",
+    "data.fund_created": _fund_created,
     "data.fund_changed": _fund_changed,
     "data.member_changed": _member_changed,
     "data.pension_account_changed": _pension_account_changed,

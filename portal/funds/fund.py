@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from portal.businesses.models import Business
 from portal.db import new_id, table_of
-from portal.funds import telling
+from portal.funds import reference_data, telling
 from portal.funds.changing import Kind, stored
 from portal.funds.listing import SUMMARY_COLUMNS, SUMMARY_FIELDS, summary
 from portal.funds.models import Fund
@@ -50,7 +50,10 @@ def find_name(connection: Connection, business_id: str, fund_id: str) -> str | N
 
 
 def create(session: Session, new: Mapping[str, Any], *, by: Partner, now: datetime) -> Row[Any]:
-    """Add a fund to the business, and one to the number of its funds. `new` holds the fields of KIND as JSON says them."""
+    """Add a fund to the business, and one to the number of its funds.
+
+    `new` holds the fields of KIND as JSON says them, and maybe the fund's `reference_data`.
+    """
     fund_id = new_id()
     said = {**UNSAID, **{name: value for name, value in new.items() if name in KIND.fields}}
     values = {name: stored(_fund.c[name], value) for name, value in said.items()}
@@ -59,5 +62,16 @@ def create(session: Session, new: Mapping[str, Any], *, by: Partner, now: dateti
         insert(_fund).values(id=fund_id, business_id=by.business_id, version=1, created_at=now, updated_at=now, **values)
     )
     connection.execute(COUNT_ONE_MORE, {"of": by.business_id})
-    telling.tell(session, by, "data.fund_created", now=now, fund_id=fund_id, fund_name=values["name"])
+    books = new.get("reference_data")
+    if books is not None:
+        reference_data.store(connection, fund_id, books, now=now)
+    telling.tell(
+        session,
+        by,
+        "data.fund_created",
+        now=now,
+        fund_id=fund_id,
+        fund_name=values["name"],
+        with_reference_data=books is not None,
+    )
     return connection.execute(FIND, {"object_id": fund_id, "business_id": by.business_id}).one()

@@ -71,12 +71,17 @@ def _repeated(keys: list[Any]) -> list[int]:
 
 
 def load(session: Session, fund_id: str, fund_name: str, data: Mapping[str, Any], *, by: Partner, now: datetime) -> int:
-    """Store the data of a fund of the business in place of what was there. Returns its version, counted up by each load."""
-    connection = session.connection()
+    """Store the data of a fund of the business, and tell the business. Returns its version, counted up by each load."""
+    version = store(session.connection(), fund_id, data, now=now)
+    telling.tell(session, by, "data.reference_data_loaded", now=now, fund_id=fund_id, fund_name=fund_name)
+    return version
+
+
+def store(connection: Connection, fund_id: str, data: Mapping[str, Any], *, now: datetime) -> int:
+    """Put the data in place of what was there. Returns its version."""
     values = {"fund_id": fund_id, "as_at": date.fromisoformat(data["as_at"]), "loaded_at": now}
     values |= {name: list(data.get(name, ())) for name in LISTS}
     version: int = connection.execute(LOAD[connection.dialect.name], values).scalar_one()
-    telling.tell(session, by, "data.reference_data_loaded", now=now, fund_id=fund_id, fund_name=fund_name)
     return version
 
 
