@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, bindparam
+from sqlalchemy import Connection, Row, Select, Table, bindparam, tuple_
 
 from portal.crypto import Keyring
+from portal.db import Id
 from portal.funds import cursor as cursors
 
 
@@ -20,13 +21,17 @@ class Page:
 class Pages:
     """The two statements of one list, made once: its first page, and the page after a row.
 
-    `query` selects the rows of `table` with an `id`; the table has a `business_id` and an index on both.
+    `query` selects the rows of `table` with an `id`; the table has a `business_id` and an index on both. The business is
+    asked for as a range of one: told that it is one value, PostgreSQL may walk the primary key instead, past the rows of
+    everyone else.
     """
 
     def __init__(self, query: Select[Any], table: Table) -> None:
         self._name = table.name
-        self.first = query.where(table.c.business_id == bindparam("business_id")).order_by(table.c.id).limit(bindparam("rows"))
-        self.after = self.first.where(table.c.id > bindparam("after_id"))
+        owner, business_id = table.c.business_id, bindparam("business_id", type_=Id)
+        upwards = query.where(owner <= business_id).order_by(owner, table.c.id).limit(bindparam("rows"))
+        self.first = upwards.where(owner >= business_id)
+        self.after = upwards.where(tuple_(owner, table.c.id) > tuple_(business_id, bindparam("after_id")))
 
     def find(self, connection: Connection, business_id: str, *, limit: int, cursor: str | None, keyring: Keyring) -> Page:
         """One page in one statement. Raises BadRequest for a cursor that is not of this list and business."""
