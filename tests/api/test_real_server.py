@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,14 +11,30 @@ from tests.api.world import World
 from tests.support.server import LiveServer
 
 
-def raw_call(server: LiveServer, *headers: bytes, path: bytes = b"/api/v1/funds", body: bytes = b"") -> tuple[int, bytes]:
-    """Status and whole answer to bytes that no well-behaved client would send."""
+def raw_call(
+    server: LiveServer,
+    *headers: bytes,
+    path: bytes = b"/api/v1/funds",
+    body: bytes = b"",
+    method: bytes = b"GET",
+    end: bool = False,
+) -> tuple[int, bytes]:
+    """Status and whole answer to bytes that no well-behaved client would send; with `end`, the connection's sending half then closes.
+
+    Status 0 when the server hangs up without a word.
+    """
     parts = urlsplit(server.url)
-    lines = [b"GET " + path + b" HTTP/1.1", b"Host: " + parts.netloc.encode(), b"Connection: close", *headers]
+    lines = [method + b" " + path + b" HTTP/1.1", b"Host: " + parts.netloc.encode(), b"Connection: close", *headers]
     with socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=10) as connection:
-        connection.sendall(b"\r\n".join([*lines, b"", b""]) + body)
-        answer = b"".join(iter(lambda: connection.recv(65536), b""))
-    return int(answer.split()[1]), answer
+        answer = b""
+        with suppress(ConnectionError):
+            connection.sendall(b"\r\n".join([*lines, b"", b""]) + body)
+        if end:
+            with suppress(OSError):  # the server was faster
+                connection.shutdown(socket.SHUT_WR)
+        with suppress(ConnectionError):
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    return int(answer.split()[1]) if answer else 0, answer
 
 
 def test_odd_requests_to_the_real_server_are_refused_and_never_break_it(app: Portal, live_server: LiveServer) -> None:
