@@ -7,14 +7,31 @@ Durations are whole seconds and say so in their name.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Self
 from urllib.parse import SplitResult, parse_qs, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
 DEMO_SECRET_KEY = "demo-only-secret-key-never-use-this-outside-the-demo"
 MINIMUM_SECRET_KEY_LENGTH = 32
+MAXIMUM_SECONDS = 315360000
+"""Ten years; beyond that a date can no longer be reckoned with."""
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
+LONGEST_SECONDS = {
+    "access_token_seconds": 3600,
+    "online_access_token_seconds": 86400,
+    "id_token_seconds": 86400,
+    "refresh_grace_seconds": 300,
+    "pushed_request_seconds": 600,
+    "session_absolute_seconds": 2592000,
+}
+"""In production; a code has its own limit by RFC 6749."""
 MODES = ("production", "development", "demo", "test")
 
 
@@ -127,14 +144,14 @@ class Settings:
 
     def mistakes(self) -> list[str]:
         """Every setting the portal must not start on, as one sentence each; empty when all is well."""
-        return [*self._malformed(), *(self._insecure() if self.is_production else [])]
+        return [*self._malformed(), *(self.insecurities() if self.is_production else [])]
 
     def _malformed(self) -> list[str]:
         wrong = []
         if self.mode not in MODES:
             wrong.append(f"PORTAL_MODE must be one of {', '.join(MODES)}")
-        issuer = urlsplit(self.issuer)
-        if issuer.scheme not in ("http", "https") or not issuer.hostname or issuer.path or issuer.query or issuer.fragment:
+        issuer = _split(self.issuer)
+        if not ORIGIN.fullmatch(self.issuer) or issuer is None or not issuer.hostname:
             wrong.append("PORTAL_ISSUER must be an origin such as https://portal.example, without a path or trailing slash")
         if self.mfa not in ("required", "optional"):
             wrong.append("PORTAL_MFA must be required or optional")
@@ -145,14 +162,46 @@ class Settings:
         except (ZoneInfoNotFoundError, ValueError):
             wrong.append(f"PORTAL_TIMEZONE {self.timezone!r} is not a known time zone")
         wrong += _documents_mistakes(self.documents_url)
-        wrong += [
-            f"{_variable(field.name)} must be at least 1"
-            for field in fields(self)
-            if field.name.endswith("_seconds") and getattr(self, field.name) < 1
-        ]
+        if self.log_level.upper() not in LOG_LEVELS:
+            wrong.append(f"PORTAL_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}")
+        if not self.brand.strip() or len(self.brand) > 60 or not self.brand.isprintable():
+            wrong.append("PORTAL_BRAND must be a name of 1 to 60 printable characters")
+        if self.support_url and not self.support_url.startswith(("https://", "http://", "mailto:")):
+            wrong.append("PORTAL_SUPPORT_URL must begin with https://, http:// or mailto:")
+        return wrong + self._unreachable() + self._numbers()
+
+    def _unreachable(self) -> list[str]:
+        """Addresses of other programs that cannot be read. They may hold a password, so they are never repeated."""
+        wrong = []
+        try:
+            known = make_url(self.database_url).get_backend_name() in ("sqlite", "postgresql")
+        except (ArgumentError, ValueError):
+            known = False
+        if not known:
+            wrong.append(
+                "DATABASE_URL must be a SQLAlchemy URL of SQLite or PostgreSQL, such as postgresql://portal@db.example/portal"
+            )
+        mail = _split(self.mail_url)
+        is_directory = mail is not None and mail.scheme == "file" and self.mail_url.removeprefix("file:") != ""
+        if not is_directory and (mail is None or mail.scheme not in ("smtp", "smtps") or not mail.hostname):
+            wrong.append("PORTAL_MAIL_URL must be smtp://…, smtps://… or file:DIR")
         return wrong
 
-    def _insecure(self) -> list[str]:
+    def _numbers(self) -> list[str]:
+        seconds = [field.name for field in fields(self) if field.name.endswith("_seconds")]
+        wrong = [
+            f"{_variable(name)} must be from 1 to {MAXIMUM_SECONDS}"
+            for name in seconds
+            if not 1 <= getattr(self, name) <= MAXIMUM_SECONDS
+        ]
+        if not 1 <= self.database_pool_size <= 1000:
+            wrong.append("PORTAL_DATABASE_POOL_SIZE must be from 1 to 1000")
+        if not 0 <= self.trusted_proxies <= 10:
+            wrong.append("PORTAL_TRUSTED_PROXIES must be from 0 to 10")
+        return wrong
+
+    def insecurities(self) -> list[str]:
+        """What is fit for a demo or for development, and not for production; one sentence each."""
         wrong = []
         if not self.is_https and not _is_loopback(urlsplit(self.issuer).hostname or ""):
             wrong.append("PORTAL_ISSUER must use https in production")
@@ -162,9 +211,24 @@ class Settings:
             wrong.append("PORTAL_LOG_LEVEL must not be DEBUG in production, since libraries log token values there")
         if self.code_seconds > 600:
             wrong.append("PORTAL_CODE_SECONDS must not exceed 600 (RFC 6749 §4.1.2)")
+        wrong += [
+            f"{_variable(name)} must not exceed {longest} in production, since what is stolen works that long"
+            for name, longest in LONGEST_SECONDS.items()
+            if getattr(self, name) > longest
+        ]
         if (endpoint := _s3_endpoint(self.documents_url)).scheme == "http" and not _is_loopback(endpoint.hostname or ""):
             wrong.append("PORTAL_DOCUMENTS_URL must name an https endpoint_url in production")
         return wrong
+
+
+def _split(url: str) -> SplitResult | None:
+    """A URL in its parts; None when it, or its port, cannot be read."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
 
 
 def _variable(name: str) -> str:
