@@ -12,7 +12,7 @@ from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from portal import accounts, api, businesses, clients, consents, db, demo, errors, funds, health, logs, oauth, schema, web
+from portal import accounts, api, businesses, check, clients, consents, db, demo, errors, funds, health, logs, oauth, schema, web
 from portal.accounts import sessions
 from portal.config import Settings
 from portal.consents.catalogue import CATALOGUE
@@ -85,6 +85,7 @@ def create_app(settings: Settings | None = None) -> Portal:
 
     # the rooms, bottom to top
     health.init_app(app)
+    check.init_app(app)
     accounts.init_app(app, login)
     businesses.init_app(app)
     clients.init_app(app, scopes=tuple(CATALOGUE), signing_algorithms=ALGORITHMS)
