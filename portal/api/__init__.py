@@ -1,11 +1,11 @@
-"""The resource server: the JSON API that partners call with an access token (RFC 6750)."""
+"""The resource server: the JSON API that partners call with an access token (RFC 6750), and the pages that describe it."""
 
 from typing import cast
 
 from flask import Blueprint, Flask, Response, request
 from flask_wtf import CSRFProtect
 
-from portal.api import answers, limits, openapi, registry
+from portal.api import answers, limits, openapi, pages, registry
 from portal.api import business as _business
 from portal.api import funds as _funds
 from portal.api import members as _members
@@ -35,3 +35,4 @@ def init_app(app: Flask, csrf: CSRFProtect) -> None:
     api.after_request(limits.tell)
     limits.init_app(app)
     app.register_blueprint(api)
+    app.register_blueprint(pages.bp)

@@ -89,7 +89,14 @@ def describe_call(line: Endpoint) -> dict[str, Any]:
 def parameters_of(line: Endpoint) -> list[dict[str, Any]]:
     """In path, query and header, in this order."""
     in_path = [
-        {"name": name, "in": "path", "required": True, "schema": OBJECT_ID, "example": "01jzc9x3m0v5k8q2n7d4t6h1rb"}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": "An id that a list has told.",
+            "schema": OBJECT_ID,
+            "example": "01jzc9x3m0v5k8q2n7d4t6h1rb",
+        }
         for name in PATH_PARAMETER.findall(line.path)
     ]
     in_query = [{"name": p.name, "in": "query", "description": p.description, "schema": p.schema} for p in line.query]

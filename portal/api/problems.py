@@ -15,7 +15,7 @@ from portal.api import bodies, guard, idempotency, limits, parameters, validatio
 from portal.api.registry import Endpoint
 from portal.errors import PortalError, problem_type
 from portal.funds import cursor, documents, kinds, scanning, storage
-from portal.oauth.tokens import DEAD_REASONS
+from portal.oauth.tokens import DEAD_REASONS, EXPIRED
 
 EXAMPLE_REFERENCE = "urn:portal:request:3f9c2a7be1d04c55"
 
@@ -28,6 +28,8 @@ class Problem:
     when: str
     then: str
     members: Mapping[str, Any] = field(default_factory=dict)
+    detail: str = ""
+    """The sentence of the example; that of the error when empty."""
 
     @property
     def kind(self) -> str:
@@ -47,7 +49,7 @@ class Problem:
             "type": problem_type(issuer, self.kind),
             "title": self.title,
             "status": self.status,
-            "detail": self.error.api_message or self.error.message,
+            "detail": self.detail or self.error.api_message or self.error.message,
             "instance": EXAMPLE_REFERENCE,
             **self.members,
         }
@@ -67,6 +69,7 @@ TABLE: tuple[Problem, ...] = (
         when="A query parameter came twice, or its value is not one of those described. `parameter` names it.",
         then="Correct the parameter. The same call will not succeed.",
         members={"parameter": "limit"},
+        detail="The value of `limit` must be a whole number from 1 to 100. Correct it and call again.",
     ),
     Problem(
         error=cursor.BadCursor,
@@ -98,13 +101,16 @@ TABLE: tuple[Problem, ...] = (
         when="The token is unknown or dead. `reason` says why, in a word to act on: " + ", ".join(DEAD_REASONS) + ".",
         then="After “expired” use the refresh token. After any other reason, and when refreshing is refused, "
         "ask the person to connect again.",
-        members={"error": "invalid_token", "reason": "expired"},
+        members={"error": "invalid_token", "reason": EXPIRED},
+        detail=guard.WHAT_TO_DO[EXPIRED],
     ),
     Problem(
         error=guard.InsufficientScope,
         when="The token is good, and the person did not allow what the call needs, or may not allow it in their role today.",
         then="Do not repeat the call. Ask the person to connect again and to allow `scope`; go on with what `scope_of_token` opens.",
         members={"error": "insufficient_scope", "scope": "funds.basic", "scope_of_token": "openid funds.summary"},
+        detail="The call needs funds.basic, which the person did not allow or may not allow in their role today. "
+        "Ask them to connect again and to allow it.",
     ),
     Problem(
         error=errors.NotFound,

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import gzip
+import re
+import shlex
+from collections.abc import Callable
+from html import unescape
+from html.parser import HTMLParser
+
+import pytest
+from playwright.sync_api import Browser
+
+from portal.api import curl
+from portal.api.openapi import PREFIX
+from portal.api.operations import path_of
+from portal.api.problems import PROBLEMS
+from portal.api.registry import TABLE, Endpoint
+from portal.consents.catalogue import CATALOGUE
+from portal.errors import problem_type
+from tests.api.samples import add_things
+from tests.api.world import World
+from tests.support import chromium as browsers
+from tests.support.server import LiveServer
+
+JSON_CALLS = [line for line in TABLE if line.body is None or "json" in line.body.media_types[0]]
+
+
+class Anchors(HTMLParser):
+    """The ids of a page, and the links to them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        self.ids += [str(named["id"])] if "id" in named else []
+        self.links += [str(named["href"])] if tag == "a" else []
+
+
+def read(world: World, path: str) -> str:
+    answer = world.app.test_client().get(path, base_url=world.app.settings.issuer)
+    assert (answer.status_code, answer.mimetype) == (200, "text/html")
+    return answer.text
+
+
+def test_anyone_can_read_about_every_call_and_every_scope(world: World) -> None:
+    page = Anchors(read(world, "/developers"))
+    assert {line.name for line in TABLE} | {f"scope-{name}" for name in CATALOGUE} <= set(page.ids)
+    assert {f"/developers/problems/{kind}" for kind in PROBLEMS} <= set(page.links)
+    assert len(page.ids) == len(set(page.ids))
+    assert {link.removeprefix("#") for link in page.links if link.startswith("#")} <= set(page.ids)
+
+
+def test_the_page_is_small_when_packed(world: World) -> None:
+    assert len(gzip.compress(read(world, "/developers").encode())) < 40_000
+
+
+@pytest.mark.parametrize("kind", PROBLEMS)
+def test_the_type_of_a_problem_opens_a_page_that_explains_it(world: World, kind: str) -> None:
+    issuer = world.app.settings.issuer
+    html = re.sub(r"</?code>", "`", unescape(read(world, problem_type(issuer, kind).removeprefix(issuer))))
+    assert PROBLEMS[kind].when in html and PROBLEMS[kind].then in html
+    whole = Anchors(read(world, "/developers"))
+    assert {link.partition("#")[2] for link in Anchors(html).links if link.startswith("/developers#")} <= set(whole.ids)
+
+
+def test_a_kind_that_is_none_is_not_found(world: World) -> None:
+    answer = world.app.test_client().get("/developers/problems/nothing", base_url=world.app.settings.issuer)
+    assert (answer.status_code, answer.mimetype) == (404, "text/html")
+
+
+@pytest.mark.parametrize("path", ["/developers", "/developers/problems/not-found"])
+def test_the_pages_are_for_reading_only(world: World, path: str) -> None:
+    assert world.app.test_client().post(path, base_url=world.app.settings.issuer).status_code in (400, 405)
+
+
+def test_the_footer_leads_there(world: World) -> None:
+    assert "/developers" in Anchors(read(world, "/developers/problems/not-found")).links
+
+
+@pytest.mark.parametrize("line", JSON_CALLS, ids=lambda line: line.name)
+def test_the_line_for_the_shell_makes_the_call(world: World, line: Endpoint) -> None:
+    things, token = add_things(world), world.grant("funds.write funds.create business.read").token
+    command = curl.line_of(line, world.app.settings.issuer + PREFIX)
+    assert command in unescape(read(world, "/developers"))
+    words = shlex.split(command.replace("$TOKEN", token).replace(curl.NEXT_LINE, " "))
+    assert words[0] == "curl"
+    options: dict[str, list[str]] = {"-X": [], "-H": [], "-d": []}
+    for name, value in zip(words[2::2], words[3::2], strict=True):
+        options[name].append(value)
+    headers = dict(header.split(": ", 1) for header in options["-H"])
+    if line.conditional:
+        headers["If-Match"] = '"1"'
+    path = re.sub(r"{(\w+)}", lambda name: things.ids[name[1]], path_of(line))
+    body = {"data": options["-d"][0]} if options["-d"] else {}
+    method = options["-X"][0] if options["-X"] else ("POST" if body else "GET")
+    assert words[1].startswith(world.app.settings.issuer + PREFIX)
+    answer = world.call(path, method=method, headers=headers, **body)
+    assert (answer.status_code, method) == (line.status, line.method), answer.text
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (320, "dark")])
+def test_axe_finds_nothing_and_nothing_sticks_out(
+    chromium: Browser, live_server: LiveServer, axe: Callable[..., list[str]], width: int, scheme: str
+) -> None:
+    options = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme}
+    with browsers.window(chromium, base_url=live_server.url, **options) as window:
+        page = window.new_page()
+        for path in ("/developers", "/developers/problems/invalid-token", "/developers/problems/method-not-allowed"):
+            page.goto(path)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+            assert axe(page) == [], path
+            for fold in page.locator("details.fold > summary").all()[:6]:
+                fold.click()
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+            assert axe(page) == [], path
