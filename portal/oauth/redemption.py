@@ -29,6 +29,7 @@ from portal.oauth import tokens
 from portal.oauth.models import AccessToken, Authorization, RefreshToken
 from portal.statements import ClaimAndInsert, Prepared
 
+NOT_OFFLINE = "Access while the person is not signed in is not allowed any more."
 CODE_VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 
 _authorization, _access, _refresh = table_of(Authorization), table_of(AccessToken), table_of(RefreshToken)
@@ -153,6 +154,8 @@ def rotate(
         raise InvalidGrantError("The refresh token was used before, so everything that came from it has ended.")
     narrowed = narrower(form.get("scope"), tokens.effective(row))
     issued = prepare(row, narrowed, settings, refresh=keyring.successor(presented), now=now)
+    if issued.refresh_token is None:
+        raise InvalidGrantError(NOT_OFFLINE)
     rows = token_rows(issued, narrowed, now=now)
     claim = {"presented": crypto.digest(presented), "now": now}
     if row.used_at is not None or not ROTATE.execute(connection, claim, *rows):
@@ -200,11 +203,16 @@ def narrower(scope: str | None, allowed: catalogue.Effective) -> str | None:
 
 
 def prepare(row: Any, narrowed: str | None, settings: Settings, *, refresh: str, now: datetime) -> Issued:
-    """The tokens an authorization earns now; nothing is stored yet. No offline_access, no refresh token."""
+    """The tokens an authorization earns now; nothing is stored yet. No offline_access, no refresh token.
+
+    Where offline_access was given once and is not any more, there is no session either for an access token to die with.
+    """
     allowed = tokens.effective(row, narrowed)
     if not allowed.names:
         raise InvalidScopeError("Nothing of what was allowed may be given under the current role of the person.")
     offline = catalogue.OFFLINE_ACCESS in tokens.effective(row).opened
+    if not offline and row.session_id is None:
+        raise InvalidGrantError(NOT_OFFLINE)
     seconds = settings.access_token_seconds if offline else settings.online_access_token_seconds
     seconds = min(seconds, int((row.consent_expires_at - now).total_seconds()))
     access = crypto.new_secret(crypto.ACCESS_TOKEN)
