@@ -46,7 +46,6 @@ def _send(redirect_uri: str, mode: str, members: dict[str, str], state: str | No
 def _post(redirect_uri: str, members: dict[str, str]) -> Response:
     """OAuth 2.0 Form Post Response Mode §2: a form that a script of ours sends, and a button for browsers without."""
     web.allow_form_action(return_origin(redirect_uri))
-    printable = {name: value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for name, value in members.items()}
     return make_response(
-        render_template("oauth/form_post.html", action=redirect_uri, members=printable, host=return_host(redirect_uri))
+        render_template("oauth/form_post.html", action=redirect_uri, members=members, host=return_host(redirect_uri))
     )

@@ -6,6 +6,7 @@ from typing import Any, cast
 from urllib.parse import quote_from_bytes
 
 from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.rfc6749 import InvalidRequestError
 from flask import Blueprint, current_app, request, url_for
 from werkzeug import Response
 
@@ -15,7 +16,7 @@ from portal.clients.models import Client
 from portal.config import Settings
 from portal.errors import BadRequest, Gone
 from portal.interaction import Interaction
-from portal.oauth import answer, authorize
+from portal.oauth import answer, authorize, id_token, pushed
 from portal.oauth import request as requests
 from portal.oauth.authorize import AnsweredError, Situation
 from portal.oauth.request import AuthorizationRequest, PageError, Refusal
@@ -30,6 +31,8 @@ NOT_TRUSTED = "The link to this page cannot be trusted"
 def endpoint() -> Response:
     """A partner asks for access: straight back with a code or an error, or on to the page that is needed first."""
     parameters, repeated = _parameters()
+    if not repeated and pushed.is_pushed(parameters.get("request_uri")):
+        parameters = _claim_pushed(parameters)
     client = _find_client(parameters, repeated)
     try:
         asked = requests.check(client, parameters, repeated)
@@ -44,7 +47,7 @@ def endpoint() -> Response:
 def endpoint_by_form() -> Response:
     """The same sent as a form (OIDC Core §3.1.2.1). Browsers keep our cookie from a form of another site, so it is asked again by link."""
     if request.query_string or request.mimetype != "application/x-www-form-urlencoded":
-        raise BadRequest("The application sent its request in a form that cannot be read.", title=NOT_TRUSTED)
+        raise BadRequest("The application sent its request in a form that cannot be read. Nothing was shared.", title=NOT_TRUSTED)
     query = quote_from_bytes(request.get_data(cache=False), safe="%!$&'()*+,-./:;=?@_~")
     if len(query) > MAX_REQUEST_BYTES:
         raise _too_long()
@@ -75,6 +78,7 @@ def _proceed(asked: AuthorizationRequest, client: Client, parked: Interaction | 
         db.session, _settings(), asked, client, sessions.current(), parked, db.utcnow(),
     )  # fmt: skip
     try:
+        situation.hinted_sub = _hinted_sub(asked)
         prompt = authorize.next_prompt(situation)
         if prompt is None:
             code = authorize.conclude(situation)
@@ -89,6 +93,16 @@ def _proceed(asked: AuthorizationRequest, client: Client, parked: Interaction | 
         situation.browser_session = sessions.here().ensure()
         parked = authorize.park(situation, asking=_asking(asked, client))
     return web.see_other(url_for(prompt.endpoint, interaction=parked.id))
+
+
+def _hinted_sub(asked: AuthorizationRequest) -> str | None:
+    """The person whom the id_token_hint names (OIDC Core §3.1.2.1). Raises InvalidRequestError unless we gave it to this client."""
+    if asked.id_token_hint is None:
+        return None
+    claims = id_token.read_hint(db.session, _settings().issuer, asked.id_token_hint)
+    if claims is None or claims["aud"] != asked.client_id:
+        raise InvalidRequestError("The id_token_hint is not an ID token that this client was given here.")
+    return str(claims["sub"])
 
 
 def _asking(asked: AuthorizationRequest, client: Client) -> dict[str, Any]:
@@ -112,6 +126,20 @@ def _parameters() -> tuple[dict[str, str], set[str]]:
         return requests.single(requests.read_query(request.query_string))
     except ValueError:  # more fields than anyone needs
         raise _too_long() from None
+
+
+def _claim_pushed(parameters: dict[str, str]) -> dict[str, str]:
+    """What the client pushed, once; nothing that stands beside it counts (RFC 9126 §4, RFC 9101 §5)."""
+    claimed = pushed.claim(db.session, parameters["request_uri"], parameters.get("client_id", ""), db.utcnow())
+    if claimed is None:
+        raise BadRequest(
+            "The application’s request is not waiting here: it was opened already, waited too long, or is not its own. "
+            "Nothing was shared, and you were not sent anywhere.",
+            title="This link has been used, or is too old",
+            next_step="Go back to the application and start again.",
+            detail="request_uri unknown, spent, expired or another client's",
+        )
+    return claimed
 
 
 def _find_client(parameters: dict[str, str], repeated: set[str]) -> Client | None:

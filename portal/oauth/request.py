@@ -92,7 +92,7 @@ class AuthorizationRequest:
 
 def read_query(raw: bytes) -> list[tuple[str, str]]:
     """The parameters of a query string or form body, in order, undecodable bytes kept as surrogate escapes."""
-    text = raw.decode("latin-1")
+    text = raw.decode("utf-8", "surrogateescape")
     return parse_qsl(text, keep_blank_values=True, encoding="utf-8", errors="surrogateescape", max_num_fields=200)
 
 
@@ -152,6 +152,8 @@ def _loopback_without_port(uri: str) -> str | None:
 def return_origin(redirect_uri: str) -> str:
     """Scheme, host and port of a redirect URI, as a Content Security Policy names them."""
     parts = urlsplit(redirect_uri)
+    if ":" in (parts.hostname or ""):
+        return f"{parts.scheme}:"  # CSP3 §2.3.1: there is no way to name an IPv6 address
     return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -167,10 +169,13 @@ def return_host(redirect_uri: str) -> str:
 def check(client: Any, parameters: dict[str, str], repeated: set[str]) -> AuthorizationRequest:
     """Every check after the client's, in this order. Raises PageError or Refusal."""
     redirect_uri = check_client(client, parameters, repeated)
+    # RFC 6749 §3.1: a parameter without a value is as one that was not sent; the state goes back as it came all the same.
+    parameters = {name: value for name, value in parameters.items() if value or name == "state"}
     mode = parameters.get("response_mode", "query")
     state = None if "state" in repeated else parameters.get("state")
     try:
-        _check_form(parameters, repeated, mode)
+        _check_form(parameters, repeated)
+        _check_response(parameters, mode)
         return AuthorizationRequest(
             client_id=client.client_id,
             redirect_uri=redirect_uri,
@@ -189,11 +194,11 @@ def check(client: Any, parameters: dict[str, str], repeated: set[str]) -> Author
             **_claims(parameters),
         )
     except OAuth2Error as error:
-        safe_mode = mode if mode in RESPONSE_MODES else "query"
+        safe_mode = mode if mode in RESPONSE_MODES and _can_carry(mode, state) else "query"
         raise Refusal(error, redirect_uri, safe_mode, state) from error
 
 
-def _check_form(parameters: dict[str, str], repeated: set[str], mode: str) -> None:
+def _check_form(parameters: dict[str, str], repeated: set[str]) -> None:
     if repeated:
         raise InvalidRequestError("A parameter is repeated.")
     for name in KNOWN:
@@ -206,8 +211,13 @@ def _check_form(parameters: dict[str, str], repeated: set[str], mode: str) -> No
         raise RequestUriNotSupportedError("Only a request_uri from the pushed authorization request endpoint is supported.")
     if "registration" in parameters:
         raise RegistrationNotSupportedError("Registration within a request is not supported.")
+
+
+def _check_response(parameters: dict[str, str], mode: str) -> None:
     if mode not in RESPONSE_MODES:
         raise InvalidRequestError("The response_mode must be query or form_post.")
+    if not _can_carry(mode, parameters.get("state")):
+        raise InvalidRequestError("The state holds what a form cannot carry; use the response_mode query.")
     response_type = parameters.get("response_type")
     if not response_type:
         raise InvalidRequestError("The parameter response_type is missing.")
@@ -219,6 +229,11 @@ class OtherResponseTypeError(OAuth2Error):  # type: ignore[misc]
     """Authlib's own puts the value it was sent into the description, which breaks on a quote."""
 
     error = UnsupportedResponseTypeError.error
+
+
+def _can_carry(mode: str, state: str | None) -> bool:
+    """A form changes line ends and has no NUL and no bytes that are not UTF-8; a query carries everything."""
+    return mode != "form_post" or state is None or (_is_clean(state) and not {"\r", "\n"} & set(state))
 
 
 def _is_clean(value: str) -> bool:
@@ -277,7 +292,11 @@ def _claims(parameters: dict[str, str]) -> dict[str, Any]:
         wanted = claims.get("id_token") or {}
         acr, sub = wanted.get("acr") or {}, wanted.get("sub") or {}
         values = acr.get("values") or ([acr["value"]] if "value" in acr else [])
-        if not all(isinstance(value, str) for value in values) or not isinstance(sub.get("value", ""), str):
+        if (
+            not isinstance(values, list)
+            or not all(isinstance(value, str) for value in values)
+            or not isinstance(sub.get("value", ""), str)
+        ):
             raise ValueError("values are strings")
     except (ValueError, AttributeError, TypeError, RecursionError):
         raise InvalidRequestError("The claims parameter is not a claims request.") from None
