@@ -22,6 +22,7 @@ demo: .venv/installed-runtime
 
 test: .venv/installed-everything
 	@tools/chromium.sh
+	@tools/nginx.sh
 	@$(RUN) -m pytest -n auto --dist worksteal $(ARGS)
 
 check: .venv/installed-everything

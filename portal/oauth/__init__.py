@@ -3,7 +3,7 @@
 from flask import Flask
 from flask_wtf import CSRFProtect
 
-from portal.oauth import authorize_pages, commands, endpoints
+from portal.oauth import authorize_pages, commands, endpoints, verify
 from portal.oauth.server import PortalAuthorizationServer
 
 
@@ -14,4 +14,6 @@ def init_app(app: Flask, csrf: CSRFProtect) -> None:
     csrf.exempt(authorize_pages.endpoint_by_form)  # it comes from other sites, changes nothing, and leads to a page that asks
     app.register_blueprint(endpoints.bp)
     csrf.exempt(endpoints.bp)
+    app.register_blueprint(verify.bp)
+    csrf.exempt(verify.bp)
     app.cli.add_command(commands.group)

@@ -68,6 +68,6 @@ class Challenge:
         return response
 
 
-def insufficient_scope(settings: Settings, scope: str) -> Challenge:
+def insufficient_scope(settings: Settings, scope: str | None, *, access: AccessLookup | None = None) -> Challenge:
     """403: the token is good, and `scope` names what is missing (RFC 6750 §3.1)."""
-    return Challenge(settings, 403, "insufficient_scope", "The token does not open this.", scope)
+    return Challenge(settings, 403, "insufficient_scope", "The token does not open this.", scope, access=access)

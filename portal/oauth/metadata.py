@@ -34,6 +34,7 @@ def authorization_server(settings: Settings) -> dict[str, Any]:
         "jwks_uri": f"{issuer}/oauth/jwks",
         "end_session_endpoint": f"{issuer}/oauth/logout",
         "consents_endpoint": f"{issuer}/oauth/consents",
+        "verification_endpoint": f"{issuer}/oauth/verify",
         "scopes_supported": list(CATALOGUE),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],
