@@ -63,6 +63,8 @@ def advice(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
         yield (
             "PORTAL_TRUSTED_PROXIES is 0 although the origin is https: behind a proxy all people would share its network address"
         )
+    if settings.mail_url.startswith("file:"):
+        yield "PORTAL_MAIL_URL writes mail into a folder, where nobody gets it; the portal sends none yet"
     known = {"DATABASE_URL"} | {f"PORTAL_{field.name.upper()}" for field in fields(Settings)}
     for name in sorted(environ):
         if name.startswith("PORTAL_") and name not in known:
@@ -77,8 +79,6 @@ def settings_faults(settings: Settings) -> Iterator[str]:
     for mistake in settings.insecurities():
         if not (mistake.startswith("PORTAL_ISSUER") and not settings.is_https):
             yield mistake
-    if settings.mail_url.startswith("file:"):
-        yield "PORTAL_MAIL_URL writes mail into a folder, where nobody gets it"
 
 
 def file_faults(static: Path) -> Iterator[str]:

@@ -65,5 +65,5 @@ def init_logs(settings: Settings) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=render, foreign_pre_chain=shared))
     logging.basicConfig(handlers=[handler], level=max(level, logging.INFO), force=settings.mode != "test")
-    for noisy in ("authlib", "werkzeug"):  # Authlib writes token values at DEBUG
+    for noisy in ("authlib", "werkzeug", "alembic"):  # Authlib writes token values at DEBUG
         logging.getLogger(noisy).setLevel(logging.WARNING)
