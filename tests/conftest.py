@@ -22,10 +22,11 @@ from portal import Portal, create_app, db, schema
 from portal.config import Settings
 from tests.support import cast as the_cast
 from tests.support import chromium as browsers
-from tests.support import databases, network, server
+from tests.support import databases, network, s3, server
 from tests.support.clock import Clock
 from tests.support.corridor import Corridor
 from tests.support.databases import Postgresql, Sqlite
+from tests.support.s3 import S3
 from tests.support.server import LiveServer, WarmServers
 from tests.support.signin import Cast
 
@@ -241,6 +242,13 @@ def live_server(settings: Settings, database_kind: str, tmp_path: Path, _warm_se
 def own_server(settings: Settings, database_kind: str, tmp_path: Path) -> Iterator[LiveServer]:
     """The same, started for this test, which may kill it."""
     with _serve(settings, database_kind, tmp_path / "server.log") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A real S3-compatible server; `make_bucket` gives the setting for a new bucket in it."""
+    with s3.running(tmp_path_factory.mktemp("s3") / "log") as running:
         yield running
 
 

@@ -5,13 +5,14 @@ from typing import cast
 from flask import Blueprint, Flask, Response, request
 from flask_wtf import CSRFProtect
 
-from portal.api import answers, limits, openapi, pages, registry
+from portal.api import answers, limits, openapi, pages, registry, uploads
 from portal.api import business as _business
+from portal.api import documents as _documents
 from portal.api import funds as _funds
 from portal.api import members as _members
 from portal.config import Settings
 
-SUBJECTS = (_funds, _members, _business)
+SUBJECTS = (_funds, _members, _documents, _business)
 """Imported so that their calls are in the table, in this order."""
 
 
@@ -33,6 +34,7 @@ def init_app(app: Flask, csrf: CSRFProtect) -> None:
     api.add_url_rule("/openapi.json", view_func=openapi_json)
     api.after_request(never_kept)
     api.after_request(limits.tell)
+    api.teardown_request(uploads.discard)
     limits.init_app(app)
     app.register_blueprint(api)
     app.register_blueprint(pages.bp)

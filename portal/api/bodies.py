@@ -18,6 +18,7 @@ from portal.api import validation
 from portal.api.schemas import SCHEMAS
 from portal.api.validation import Fault
 from portal.errors import BadRequest, PortalError, UnsupportedMediaType
+from portal.oauth.tokens import AccessLookup
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -46,8 +47,8 @@ class BodyKind(Protocol):
     def refuses(self) -> tuple[type[PortalError], ...]:
         """The refusals of its own that `read` may raise, for the description."""
 
-    def read(self, request: Request) -> Sent:
-        """The body, whole and checked. Raises a PortalError for anything that cannot be taken."""
+    def read(self, request: Request, access: AccessLookup) -> Sent:
+        """The body, whole and checked; `access` has passed the guard. Raises a PortalError for anything that cannot be taken."""
 
 
 class UnreadableJson(BadRequest):
@@ -68,7 +69,7 @@ class JsonBody:
     rules: Callable[[Any], Iterable[Fault]] | None = None
     refuses: tuple[type[PortalError], ...] = (UnreadableJson, validation.Invalid, validation.TaxFileNumberRefused)
 
-    def read(self, request: Request) -> Sent:
+    def read(self, request: Request, access: AccessLookup) -> Sent:
         check_media_type(request, self.media_types)
         value = parse(request.get_data(cache=False))
         validation.check_no_tax_file_number(value)

@@ -13,7 +13,7 @@ from portal.api.objects import checked, found, partner
 from portal.api.parameters import CURSOR, LIMIT, STATUS, TAG, Q
 from portal.api.registry import Answer, Body, Call, WritingCall, endpoint
 from portal.errors import NotFound
-from portal.funds import changing, fund, listing, reference_data
+from portal.funds import changing, documents, fund, listing, reference_data
 from portal.funds.listing import Filters
 from portal.funds.reference_data import Fault
 
@@ -76,7 +76,7 @@ def get_full_fund(call: Call, fund_id: str) -> Body:
         "fund": fund.shown(row),
         "members": people.members_of_fund(call, fund_id),
         "pension_accounts": people.pension_accounts_of_fund(call, fund_id),
-        "documents": [],
+        "documents": documents.list_of_fund(call.connection, call.business_id, fund_id) or [],
     }
 
 

@@ -10,8 +10,19 @@ LINKS: dict[str, dict[str, dict[str, str]]] = {
         "get_full_fund": {"fund_id": "$response.body#/data/0/id"},
         "list_members_of_fund": {"fund_id": "$response.body#/data/0/id"},
         "list_pension_accounts_of_fund": {"fund_id": "$response.body#/data/0/id"},
+        "list_documents_of_fund": {"fund_id": "$response.body#/data/0/id"},
+        "add_document": {"fund_id": "$response.body#/data/0/id"},
+    },
+    "list_documents_of_fund": {
+        "get_document": {"document_id": "$response.body#/data/0/id"},
+        "get_content_of_document": {"document_id": "$response.body#/data/0/id"},
+    },
+    "add_document": {
+        "get_document": {"document_id": "$response.body#/id"},
+        "get_content_of_document": {"document_id": "$response.body#/id"},
     },
     "create_fund": {
+        "add_document": {"fund_id": "$response.body#/id"},
         "get_fund": {"fund_id": "$response.body#/id"},
         "get_full_fund": {"fund_id": "$response.body#/id"},
         "change_fund": {"fund_id": "$response.body#/id", "If-Match": "$response.header.ETag"},

@@ -7,11 +7,12 @@ the same look-up by the primary key.
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from portal.api.registry import Call
 from portal.errors import NotFound
 from portal.funds.telling import Partner
+from portal.oauth.tokens import AccessLookup
 
 OBJECT_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 Thing = TypeVar("Thing")
@@ -41,5 +42,8 @@ def unknown(kind: str) -> NotFound:
 
 def partner(call: Call) -> Partner:
     """Who is told to have changed something."""
-    access: Any = call.access
+    return partner_of(call.access)
+
+
+def partner_of(access: AccessLookup) -> Partner:
     return Partner(client_id=access.client_id, consent_id=access.consent_id, business_id=access.business_id)

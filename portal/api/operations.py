@@ -12,6 +12,7 @@ from portal.api import examples, links, problems
 from portal.api.problems import Problem
 from portal.api.registry import TABLE, Endpoint
 from portal.api.schemas import reference
+from portal.funds.kinds import KINDS
 
 PATH_PARAMETER = re.compile(r"<(\w+)>")
 PROBLEM_JSON = "application/problem+json"
@@ -36,6 +37,12 @@ IF_NONE_MATCH = {
     "description": "The ETag of an answer you have; when it is still the answer, you get 304 without a body.",
     "schema": {"type": "string"},
 }
+RANGE = {
+    "name": "Range",
+    "in": "header",
+    "description": "One part of the content (RFC 9110 §14.2); with `If-Range` and the ETag, only of the content you know.",
+    "schema": {"type": "string", "examples": ["bytes=0-1023"]},
+}
 ETAG = {"description": "The tag of this state.", "schema": {"type": "string"}}
 LOCATION = {
     "description": "The path of what was made.",
@@ -53,6 +60,19 @@ COUNTED = {
         "schema": {"type": "string", "examples": ['"consent";r=598;t=42']},
     },
 }
+UNCHANGED = {
+    "description": "Unchanged since the answer that `If-None-Match` names.",
+    "headers": {"ETag": ETAG, **COUNTED},
+}
+CONTENT_RANGE = {"description": "RFC 9110 §14.4.", "schema": {"type": "string"}, "required": True}
+ON_CONTENTS = {
+    "Content-Disposition": {
+        "description": "To be saved, under the name of the document (RFC 6266).",
+        "schema": {"type": "string", "examples": ['attachment; filename="Annual return 2026.pdf"']},
+    },
+    "Accept-Ranges": {"description": "RFC 9110 §14.3.", "schema": {"type": "string", "enum": ["bytes"]}},
+    "Repr-Digest": {"description": "SHA-256 of the whole content (RFC 9530).", "schema": {"type": "string"}},
+}
 ON_REFUSALS: dict[int, dict[str, Any]] = {
     400: {"WWW-Authenticate": {"description": "Only when the token is the matter.", "schema": {"type": "string"}}},
     401: {"WWW-Authenticate": {"description": "RFC 6750 §3 and RFC 9728 §5.1.", "schema": {"type": "string"}, "required": True}},
@@ -61,6 +81,7 @@ ON_REFUSALS: dict[int, dict[str, Any]] = {
         "Accept": {"description": "What the call takes.", "schema": {"type": "string"}},
         "Accept-Patch": {"description": "What the call takes.", "schema": {"type": "string"}},
     },
+    416: {"Content-Range": CONTENT_RANGE},
     429: {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}, "required": True}},
 }
 BEFORE_COUNTING = (401, 500, 503)
@@ -105,7 +126,7 @@ def parameters_of(line: Endpoint) -> list[dict[str, Any]]:
 
 def _headers_of(line: Endpoint) -> list[dict[str, Any]]:
     if not line.writes:
-        return [IF_NONE_MATCH]
+        return [IF_NONE_MATCH] if line.answer else [IF_NONE_MATCH, RANGE]
     return [header for header, takes in ((IF_MATCH, line.conditional), (IDEMPOTENCY_KEY, line.idempotent)) if takes]
 
 
@@ -121,6 +142,8 @@ def _content(schema: str) -> dict[str, Any]:
 
 
 def _good_answers(line: Endpoint) -> dict[str, Any]:
+    if line.answer is None:
+        return _contents()
     headers = {"ETag": ETAG, **({"Location": LOCATION} if line.status == 201 else {}), "X-Request-Id": REQUEST_ID, **COUNTED}
     led_to = links.of_call(line.name, frozenset(other.name for other in TABLE))
     good: dict[str, Any] = {
@@ -132,9 +155,23 @@ def _good_answers(line: Endpoint) -> dict[str, Any]:
         }
     }
     if not line.writes:
-        unchanged = "Unchanged since the answer that `If-None-Match` names."
-        good["304"] = {"description": unchanged, "headers": {"ETag": ETAG, **COUNTED}}
+        good["304"] = UNCHANGED
     return good
+
+
+def _contents() -> dict[str, Any]:
+    """The answers that are a document's own bytes, in the kind it was stored as."""
+    kinds: dict[str, Any] = {media_type: {} for media_type in KINDS}
+    headers = {"ETag": ETAG, **ON_CONTENTS, "X-Request-Id": REQUEST_ID, **COUNTED}
+    return {
+        "200": {"description": "The whole content.", "headers": headers, "content": kinds},
+        "206": {
+            "description": "The part that `Range` asks for.",
+            "headers": {**headers, "Content-Range": CONTENT_RANGE},
+            "content": kinds,
+        },
+        "304": UNCHANGED,
+    }
 
 
 def _refusals(line: Endpoint) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from portal import errors
-from portal.api import bodies, guard, idempotency, limits, parameters, validation
+from portal.api import bodies, contents, guard, idempotency, limits, parameters, uploads, validation
 from portal.api.registry import Endpoint
 from portal.errors import PortalError, problem_type
 from portal.funds import cursor, documents, kinds, scanning, storage
@@ -87,6 +87,11 @@ TABLE: tuple[Problem, ...] = (
         then="Send one JSON value in UTF-8. The detail says where reading stopped.",
     ),
     Problem(
+        error=uploads.UnreadableForm,
+        when="The body stopped before its end, or is no multipart/form-data with a boundary.",
+        then="Send the whole form again. Nothing of it was stored.",
+    ),
+    Problem(
         error=errors.BadRequest,
         when="The request could not be read for another reason, such as a Host that is not the portal’s.",
         then="Compare what was sent with the description of the call.",
@@ -153,6 +158,11 @@ TABLE: tuple[Problem, ...] = (
         error=kinds.KindRefused,
         when="The kind of the document is not taken, or its content is not of the kind that it is declared as.",
         then="Send the document as what it is. The detail names what is taken.",
+    ),
+    Problem(
+        error=contents.RangeNotSatisfiable,
+        when="`Range` asks for a part that lies behind the end of the document.",
+        then="Ask for a part within the size, which the header Content-Range tells.",
     ),
     Problem(
         error=validation.Invalid,

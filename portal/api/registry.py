@@ -64,13 +64,16 @@ class WritingCall(Call):
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """One line of the table. Any of `scopes` opens it; `answer` names a schema of `schemas.SCHEMAS`, as `body.schema` does."""
+    """One line of the table. Any of `scopes` opens it; `answer` names a schema of `schemas.SCHEMAS`, as `body.schema` does.
+
+    It is None for the one kind of answer that is no JSON: the content of a document.
+    """
 
     path: str
     method: str
     scopes: tuple[str, ...]
     query: tuple[Parameter, ...]
-    answer: str
+    answer: str | None
     view: View
     status: int = 200
     body: BodyKind | None = None
@@ -117,9 +120,9 @@ class Endpoint:
         """The guard asks twice: before anything is taken in, and again once all has arrived, which may take its time."""
         app: Any = current_app
         with db.reader() as connection:
-            guard.check(connection, request, self.scopes, settings=app.settings, now=db.utcnow())
+            access = guard.check(connection, request, self.scopes, settings=app.settings, now=db.utcnow())
         given = parameters.read_all(self.query, request.args)
-        sent = self.body.read(request) if self.body else Sent(None, b"")
+        sent = self.body.read(request, access) if self.body else Sent(None, b"")
         versions = answers.versions_to_change(request) if self.conditional else frozenset[int]()
         key = idempotency.read_key(request) if self.idempotent else None
 
@@ -145,7 +148,7 @@ def endpoint(
     path: str,
     *,
     scope: str | tuple[str, ...],
-    answer: str,
+    answer: str | None,
     method: str = "GET",
     status: int = 200,
     query: tuple[Parameter, ...] = (),
@@ -164,7 +167,8 @@ def endpoint(
     if any(line.path == path and line.method == method for line in TABLE):
         raise ValueError(f"{method} {path} is in the table already")
     if isinstance(body, str):
-        body = bodies.merge_patch(body, answer) if method == "PATCH" else JsonBody(body, answer)
+        shown = answer or body
+        body = bodies.merge_patch(body, shown) if method == "PATCH" else JsonBody(body, shown)
 
     def enter(view: View) -> View:
         TABLE.append(

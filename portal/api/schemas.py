@@ -9,7 +9,8 @@ from typing import Any
 
 from portal.businesses.roles import ROLES
 from portal.consents.catalogue import CATALOGUE
-from portal.funds.models import FUND_STATUSES, MEMBER_PHASES, PENSION_KINDS
+from portal.funds.kinds import KINDS
+from portal.funds.models import DOCUMENT_TYPES, FUND_STATUSES, MEMBER_PHASES, PENSION_KINDS
 from portal.funds.reference_data import ACCOUNT_TYPES, LISTS
 
 Schema = dict[str, Any]
@@ -142,6 +143,8 @@ REFERENCE_DATA: Schema = {
     },
 }  # fmt: skip
 
+DOCUMENT_TYPE = {"type": "string", "enum": list(DOCUMENT_TYPES)}
+
 SCHEMAS: dict[str, Schema] = {
     "FundSummary": _object(FUND_SUMMARY),
     "FundPage": _page_of("FundSummary"),
@@ -165,11 +168,38 @@ SCHEMAS: dict[str, Schema] = {
             "fund": reference("Fund"),
             "members": {"type": "array", "items": reference("Member")},
             "pension_accounts": {"type": "array", "items": reference("PensionAccount")},
-            "documents": {"type": "array", "items": {"type": "object"}},
+            "documents": {"type": "array", "items": reference("Document")},
         }
     ),
     "ReferenceData": _taken(REFERENCE_DATA, optional=("investment_codes", "opening_balances")),
     "ReferenceDataLoaded": _object({"fund_id": ID, "as_at": DATE, **{name: {"type": "integer", "minimum": 0} for name in LISTS}}),
+    "Document": _object(
+        {
+            "id": ID,
+            "fund_id": ID,
+            "name": {"type": "string", "examples": ["Annual return 2026"]},
+            "type": DOCUMENT_TYPE,
+            "period_start": {"type": ["string", "null"], "format": "date", "examples": ["2025-07-01"]},
+            "period_end": {"type": ["string", "null"], "format": "date", "examples": ["2026-06-30"]},
+            "tags": {"type": "array", "items": {"type": "string", "examples": ["lodged"]}},
+            "media_type": {"type": "string", "enum": list(KINDS)},
+            "size": {"type": "integer", "minimum": 1, "description": "Bytes.", "examples": [182044]},
+            "sha256": _text("Of the content, in hexadecimal.", pattern="^[0-9a-f]{64}$", examples=["5f" * 32]),
+            "uploaded_at": {"type": "string", "format": "date-time"},
+        }
+    ),
+    "DocumentPage": _page_of("Document"),
+    "NewDocument": _taken(
+        {
+            "file": _text("The content, 25 MB at most.", contentMediaType="application/octet-stream", examples=["%PDF-1.7 …"]),
+            "name": _line(200, description="The name of the file when left out.", examples=["Annual return 2026"]),
+            "type": DOCUMENT_TYPE,
+            "period_start": {**DATE, "examples": ["2025-07-01"]},
+            "period_end": DATE,
+            "tags": {"type": "array", "items": _line(64, examples=["lodged"]), "maxItems": 20, "uniqueItems": True},
+        },
+        optional=("name", "period_start", "period_end", "tags"),
+    ),
     "Member": _object({"id": ID, "fund_id": ID, **MEMBER_DETAILS, "etag": ETAG}),
     "MemberPatch": {**_patch(MEMBER_DETAILS), "examples": [{"given_name": "Margaret Jane", "balance": "421300.10"}]},
     "Members": _list_of("Member"),
@@ -217,6 +247,7 @@ SCHEMAS: dict[str, Schema] = {
             "scope": _text("The scope that the call needs."),
             "scope_of_token": _text("What the token opens today."),
             "parameter": _text("The query parameter that cannot be used."),
+            "document_id": _text("The document that has the same content."),
             "violated-policies": {
                 "type": "array",
                 "items": {"type": "string"},
@@ -235,6 +266,6 @@ SCHEMAS: dict[str, Schema] = {
                 ),
             },
         },
-        optional=("error", "reason", "scope", "scope_of_token", "parameter", "violated-policies", "errors"),
+        optional=("error", "reason", "scope", "scope_of_token", "parameter", "document_id", "violated-policies", "errors"),
     ),
 }

@@ -111,7 +111,7 @@ SENTENCES: dict[str, str | Callable[[Facts], str]] = {
     "authorization.revoked": "{client_name} gave back its tokens.",
     "token.reuse_refused": "{client_name} presented a refresh token that was used before; that line of access was ended for safety.",
     "code.replay_refused": "{client_name} presented a code that was used before; what it had produced was ended for safety.",
-    "data.document_added": "{client_name} added the document “{document_name}” to {fund_name} for {user_name}.",
+    "data.document_added": "{client_name} added the document “{document_name}” to {fund_name}.",
     "data.document_refused": "{client_name} sent a document for {fund_name} that the virus scan refused; it was not stored.",
     "membership.added": _added,
     "membership.accepted": "{member_name} accepted the invitation as {role}.",

@@ -15,20 +15,21 @@ from sqlalchemy import Connection, Select, bindparam, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from portal.audit.record import record
 from portal.businesses.models import Business
 from portal.crypto import Keyring
-from portal.db import table_of
+from portal.db import new_id, table_of
 from portal.errors import Conflict
 from portal.funds import cursor as cursors
+from portal.funds import telling
 from portal.funds.kinds import Kind
 from portal.funds.models import Document, Fund
 from portal.funds.storage import Address, Incoming, Store
+from portal.funds.telling import Partner
 
 _fund, _document = table_of(Fund), table_of(Document)
 
 FIELDS = (
-    "id", "fund_id", "name", "type", "period_start", "period_end", "tags", "media_type", "size", "sha256", "uploaded_at", "version",
+    "id", "fund_id", "name", "type", "period_start", "period_end", "tags", "media_type", "size", "sha256", "uploaded_at",
 )  # fmt: skip
 COLUMNS = tuple(_document.c[name] for name in FIELDS)
 
@@ -75,17 +76,6 @@ class NewDocument:
     kind: Kind
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Uploader:
-    """Whose access was used, by which client, under which consent; all None for what the portal itself adds."""
-
-    user_id: str | None = None
-    client_id: str | None = None
-    consent_id: str | None = None
-    user_name: str | None = None
-    client_name: str | None = None
-
-
 class AlreadyThere(Conflict):
     """409: the fund has a document with this very content. `document_id` names it."""
 
@@ -125,34 +115,33 @@ def find_page(
 
 
 def add(
-    session: Session, store: Store, fund: Fund, new: NewDocument, upload: Incoming, *, by: Uploader, now: datetime
-) -> Document:
-    """Enter a document and keep its content. Raises AlreadyThere, of many at once for all but one, and StoreUnavailable.
+    session: Session, store: Store, fund_id: str, fund_name: str, new: NewDocument, upload: Incoming, *,
+    by: Partner, user_id: str, now: datetime,
+) -> dict[str, Any]:  # fmt: skip
+    """Enter a document and keep its content; told by field of FIELDS. `user_id` is the person whose access was used.
 
-    The shared lock on the business keeps `prune` out until the commit, which would take the content for an orphan.
+    Raises AlreadyThere, of many at once for all but one, and StoreUnavailable. The shared lock on the business keeps
+    `pruning` out until the commit, which would take the content for an orphan.
     """
-    session.execute(select(Business.id).where(Business.id == fund.business_id).with_for_update(read=True))
+    session.execute(select(Business.id).where(Business.id == by.business_id).with_for_update(read=True))
     document = Document(
-        fund_id=fund.id, name=new.name, type=new.type, period_start=new.period_start, period_end=new.period_end,
+        id=new_id(), fund_id=fund_id, name=new.name, type=new.type, period_start=new.period_start, period_end=new.period_end,
         tags=list(new.tags), media_type=new.kind.media_type, size=upload.size, sha256=upload.sha256, uploaded_at=now, version=1,
-        uploaded_by_user_id=by.user_id, client_id=by.client_id, consent_id=by.consent_id,
+        uploaded_by_user_id=user_id, client_id=by.client_id, consent_id=by.consent_id,
     )  # fmt: skip
     try:
         with session.begin_nested():
             session.add(document)
     except IntegrityError:
-        raise _already_there(session, document) from None
-    record(
-        session, "data.document_added", now=now, business_id=fund.business_id, user_id=by.user_id, client_id=by.client_id,
-        consent_id=by.consent_id, user_name=by.user_name, client_name=by.client_name, fund_id=fund.id, fund_name=fund.name,
-        document_id=document.id, document_name=new.name, document_type=new.type,
-    )  # fmt: skip
-    store.keep(Address(fund.business_id, upload.sha256), upload)
-    return document
+        raise _already_there(session, fund_id, upload.sha256) from None
+    facts = {"document_id": document.id, "document_name": new.name, "document_type": new.type}
+    telling.tell(session, by, "data.document_added", now=now, fund_id=fund_id, fund_name=fund_name, **facts)
+    store.keep(Address(by.business_id, upload.sha256), upload)
+    return _told([getattr(document, name) for name in FIELDS])
 
 
-def _already_there(session: Session, new: Document) -> AlreadyThere:
-    there = session.scalars(select(Document.id).where(Document.fund_id == new.fund_id, Document.sha256 == new.sha256)).one()
+def _already_there(session: Session, fund_id: str, sha256: bytes) -> AlreadyThere:
+    there = session.scalars(select(Document.id).where(Document.fund_id == fund_id, Document.sha256 == sha256)).one()
     return AlreadyThere(members={"document_id": there}, detail="same content in the same fund")
 
 

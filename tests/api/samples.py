@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 from werkzeug.test import TestResponse
 
 from portal.api.registry import Endpoint
+from portal.api.uploads import DocumentForm
 from tests.api.world import ABN, ADDRESS, World
+from tests.support import files
 
 REFERENCE_DATA = {
     "as_at": "2026-07-01",
@@ -45,7 +48,7 @@ BODIES: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Things:
-    """A fund with a member, a pension account and reference data; `ids` are by their names in paths."""
+    """A fund with a member, a pension account, a document and reference data; `ids` are by their names in paths."""
 
     ids: dict[str, str]
 
@@ -55,7 +58,15 @@ def add_things(world: World, business_id: str | None = None) -> Things:
     member_id = world.add_member(fund_id, "Zoe", business_id=business_id)
     account_id = world.add_pension_account(member_id, business_id=business_id)
     world.add_reference_data(fund_id)
-    return Things({"fund_id": fund_id, "member_id": member_id, "account_id": account_id})
+    document_id = world.add_document(fund_id, files.pdf("the document that is there"), business_id=business_id)
+    return Things({"fund_id": fund_id, "member_id": member_id, "account_id": account_id, "document_id": document_id})
+
+
+def form(
+    content: bytes = files.PDF, file_name: str = "return.pdf", media_type: str | None = "application/pdf", **fields: Any
+) -> dict[str, Any]:
+    """What the test client sends as multipart/form-data."""
+    return {"file": (io.BytesIO(content), file_name, media_type), "type": "annual_return", **fields}
 
 
 def path_of(line: Endpoint, things: Things) -> str:
@@ -68,5 +79,7 @@ def headers_of(line: Endpoint, things: Things) -> dict[str, str]:
 
 def send(world: World, line: Endpoint, token: str | None, things: Things) -> TestResponse:
     """The good call of this line."""
-    body = {"json": BODIES[line.name]} if line.body is not None else {}
+    body: dict[str, Any] = {"json": BODIES[line.name]} if line.name in BODIES else {}
+    if isinstance(line.body, DocumentForm):
+        body = {"data": form()}
     return world.call(path_of(line, things), token, method=line.method, headers=headers_of(line, things), **body)

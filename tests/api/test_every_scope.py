@@ -38,10 +38,6 @@ NEEDS |= {  # beyond the contract
     "GET /pension-accounts/{id}": "members.read",
     "GET /funds/{id}/reference-data": "funds.read",
 }
-AWAITED = {call for call in NEEDS if "documents" in call}
-"""Of the contract, and not there yet. Delete a call here when it is made."""
-for call in AWAITED:
-    del NEEDS[call]
 OPENS = {
     "openid": {"openid"},
     "profile": {"profile"},

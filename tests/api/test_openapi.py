@@ -104,7 +104,9 @@ def test_answers_are_as_described(document: dict[str, Any], world: World) -> Non
         answer = send(world, line, token, add_things(world))
         good = described[line.name]["responses"][str(answer.status_code)]
         assert set(good["headers"]) <= set(answer.headers.keys()), line.name
-        assert faults(document, good["content"]["application/json"]["schema"], answer.json) == [], line.name
+        assert answer.mimetype in good["content"], line.name
+        if line.answer is not None:
+            assert faults(document, good["content"]["application/json"]["schema"], answer.json) == [], line.name
 
 
 def examples(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], Any]]:

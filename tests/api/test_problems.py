@@ -41,11 +41,7 @@ def test_the_table_is_in_the_order_of_its_statuses_and_says_what_to_do() -> None
 
 def test_every_kind_is_answered_by_some_call_or_is_no_matter_of_one() -> None:
     answered = {problem.kind for line in CALLS for problem in of_call(line)}
-    assert set(PROBLEMS) - answered == {"method-not-allowed"} | AWAITED
-
-
-AWAITED = {"document-exists", "document-kind", "document-refused", "documents-unavailable", "scanner-unavailable"}
-"""Of the calls on documents, which are not there yet."""
+    assert set(PROBLEMS) - answered == {"method-not-allowed"}
 
 
 @pytest.mark.parametrize("path", ["/funds", "/funds?limit=0", "/funds?cursor=x", "/funds/none", "/founds"])

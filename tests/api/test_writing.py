@@ -359,4 +359,4 @@ def test_a_tax_file_number_is_refused_by_name_and_never_told(
 def test_no_answer_tells_a_tax_file_number(world: World) -> None:
     token = world.grant("funds.write funds.create business.read").token
     for line in TABLE:
-        assert "tfn" not in send(world, line, token, add_things(world)).text.lower(), line.name
+        assert b"tfn" not in send(world, line, token, add_things(world)).data.lower(), line.name

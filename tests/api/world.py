@@ -20,7 +20,8 @@ from portal.businesses.models import Business, Membership
 from portal.clients.models import Client
 from portal.consents.catalogue import CATALOGUE
 from portal.consents.models import Consent
-from portal.funds.models import Fund, Member, PensionAccount, ReferenceData
+from portal.funds.models import Document, Fund, Member, PensionAccount, ReferenceData
+from portal.funds.storage import Address, Incoming
 from portal.oauth.models import AccessToken, Authorization
 
 ABN = "51824753556"
@@ -135,6 +136,22 @@ class World:
             session.add(account)
         return account.id
 
+    def add_document(
+        self, fund_id: str, content: bytes, *, name: str = "Annual return", business_id: str | None = None, **values: Any
+    ) -> str:
+        store = self.app.extensions["portal-documents"]
+        upload = Incoming(store.incoming)
+        upload.write(content)
+        upload.seek(0)
+        document = Document(
+            id=db.new_id(), fund_id=fund_id, size=upload.size, sha256=upload.sha256, uploaded_at=db.utcnow(), version=1,
+            **{"name": name, "type": "annual_return", "tags": [], "media_type": "application/pdf", **values},
+        )  # fmt: skip
+        store.keep(Address(business_id or self.business_id, upload.sha256), upload)
+        with self.session() as session:
+            session.add(document)
+        return document.id
+
     def add_reference_data(self, fund_id: str) -> None:
         account = {"code": "604", "name": "Cash at bank", "type": "asset"}
         with self.session() as session:
@@ -217,4 +234,6 @@ class World:
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         partner = self.app.test_client(use_cookies=False)
-        return partner.open(f"/api/v1{path}", method=method, headers=sent, base_url=self.app.settings.issuer, **options)
+        return partner.open(
+            f"/api/v1{path}", method=method, headers=sent, base_url=self.app.settings.issuer, buffered=True, **options
+        )

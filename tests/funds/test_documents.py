@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from datetime import date
 from threading import Thread
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -14,11 +15,12 @@ from portal import Portal, db
 from portal.audit.models import AuditEvent
 from portal.errors import BadRequest
 from portal.funds import documents, pruning, storage
-from portal.funds.documents import AlreadyThere, NewDocument, Uploader
+from portal.funds.documents import AlreadyThere, NewDocument
 from portal.funds.kinds import KINDS
 from portal.funds.models import Document, Fund
 from portal.funds.storage import Address, Folder, Incoming, StoreUnavailable
-from tests.api.world import World
+from portal.funds.telling import Partner
+from tests.api.world import Grant, World
 from tests.support import files
 from tests.support.race import at_once
 
@@ -44,22 +46,30 @@ def receive(store: Folder, content: bytes) -> Incoming:
     return upload
 
 
-def enter(session: Session, world: World, fund_id: str, upload: Incoming, name: str = "Annual return") -> Document:
-    store = world.app.extensions["portal-documents"]
-    fund = session.scalars(select(Fund).where(Fund.id == fund_id)).one()
+def enter(
+    session: Session, world: World, fund_id: str, upload: Incoming, grant: Grant, name: str = "Annual return"
+) -> dict[str, Any]:
     new = NewDocument(
         name=name, type="annual_return", period_start=date(2025, 7, 1), period_end=date(2026, 6, 30), tags=["lodged"],
         kind=KINDS["application/pdf"],
     )  # fmt: skip
-    by = Uploader(user_name="Alice Hartigan", client_name="Ledgerly")
-    return documents.add(session, store, fund, new, upload, by=by, now=db.utcnow())
+    fund = session.scalars(select(Fund).where(Fund.id == fund_id)).one()
+    by = Partner(client_id=grant.client_id, consent_id=grant.consent_id, business_id=fund.business_id)
+    store = world.app.extensions["portal-documents"]
+    return documents.add(session, store, fund_id, fund.name, new, upload, by=by, user_id=grant.user_id, now=db.utcnow())
+
+
+def grant_for(world: World, fund_id: str) -> Grant:
+    with world.session() as session:
+        business_id = session.scalars(select(Fund.business_id).where(Fund.id == fund_id)).one()
+    return world.grant("funds.write", business_id=business_id)
 
 
 def add(world: World, fund_id: str, content: bytes = files.PDF, name: str = "Annual return") -> str:
-    upload = receive(world.app.extensions["portal-documents"], content)
+    upload, grant = receive(world.app.extensions["portal-documents"], content), grant_for(world, fund_id)
     try:
         with world.session() as session:
-            return enter(session, world, fund_id, upload, name).id
+            return str(enter(session, world, fund_id, upload, grant, name)["id"])
     finally:
         upload.discard()
 
@@ -226,9 +236,10 @@ def test_pruning_an_empty_store_removes_nothing(world: World) -> None:
 def test_the_content_of_a_document_that_is_just_being_added_is_not_pruned(world: World, store: Folder, fund_id: str) -> None:
     """Its row is not committed yet, and the content was an orphan that is old enough."""
     address = orphan(store, world.business_id, files.PDF, days=2)
+    grant = grant_for(world, fund_id)
     command = Thread(target=lambda: world.app.test_cli_runner().invoke(args=["documents", "prune"]))
     with world.session() as session:
-        enter(session, world, fund_id, receive(store, files.PDF))
+        enter(session, world, fund_id, receive(store, files.PDF), grant)
         set_back(store, address, days=2)
         command.start()
         command.join(1)  # long enough for one that does not wait
@@ -238,7 +249,13 @@ def test_the_content_of_a_document_that_is_just_being_added_is_not_pruned(world:
 
 def test_a_document_added_while_its_orphaned_content_is_pruned_has_it(world: World, store: Folder, fund_id: str) -> None:
     address = orphan(store, world.business_id, files.PDF, days=2)
-    adding = Thread(target=add, args=(world, fund_id))
+    upload, grant = receive(store, files.PDF), grant_for(world, fund_id)
+
+    def add_it() -> None:
+        with world.session() as session:
+            enter(session, world, fund_id, upload, grant)
+
+    adding = Thread(target=add_it)
     with world.session() as session:
         (batch,) = pruning.batches(store, now=db.utcnow())
         session.execute(pruning.lock(world.business_id))

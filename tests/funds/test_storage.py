@@ -6,7 +6,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -25,12 +25,6 @@ from tests.support.server import ROOT
 
 SETTINGS = Settings(mode="test", secret_key=SECRET_KEY)
 OpenStore = Callable[[], Store]
-
-
-@pytest.fixture(scope="session")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
-    with s3.running(tmp_path_factory.mktemp("s3") / "log") as running:
-        yield running
 
 
 @pytest.fixture(params=["folder", "s3"])
