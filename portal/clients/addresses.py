@@ -13,9 +13,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 MAX_LENGTH = 2000
 URI_CHARACTERS = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
 HOST = re.compile(r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-LOOPBACK = ("127.0.0.1", "[::1]")
-"""The two spellings that RFC 8252 §7.3 names. Not `localhost`: §8.3 advises against it, since a name may be resolved to
-another machine, and the listener behind it may be open to the network."""
+LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
+"""The two spellings of RFC 8252 §7.3, and the name that OIDC Dynamic Registration §2 allows beside them. The name is taken
+as it stands, port and all: §8.3 advises against it, since it may be resolved to another machine."""
 OURS = frozenset("code state iss error error_description error_uri".split())
 """What we add to a redirect URI; one that brings it along could answer in our name."""
 
@@ -66,10 +66,8 @@ def _host_fault(netloc: str, scheme: str, *, loopback: bool) -> str | None:
         return "has no host, or one that is not written in the usual way (small letters, digits, dots, hyphens)"
     if scheme == "https":
         return None
-    if host == "localhost" and loopback:
-        return "must be written with 127.0.0.1 instead of localhost (RFC 8252 §8.3)"
     if host not in LOOPBACK:
-        return "must use https" + (" unless it is at 127.0.0.1 or [::1]" if loopback else "")
+        return "must use https" + (" unless it is at 127.0.0.1, [::1] or localhost" if loopback else "")
     return None if loopback else "must use https in production"
 
 

@@ -51,6 +51,7 @@ def public(key: Any) -> dict[str, Any]:
         "http://127.0.0.1/callback",
         "http://127.0.0.1:5001/callback",
         "http://[::1]:5001/callback",
+        "http://localhost:5001/callback",
     ],
 )
 def test_a_redirect_uri_is_https_or_loopback(uri: str) -> None:
@@ -62,7 +63,7 @@ def test_a_redirect_uri_is_https_or_loopback(uri: str) -> None:
     ("uri", "words"),
     [
         ("http://quokka.example/callback", "must use https"),
-        ("http://localhost:5001/callback", "127.0.0.1 instead of localhost"),
+        ("http://localhost.evil.example/callback", "must use https"),
         ("http://127.0.0.2/callback", "must use https"),
         ("http://0.0.0.0/callback", "must use https"),
         ("http://[::ffff:127.0.0.1]/callback", "usual way"),
