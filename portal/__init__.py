@@ -81,6 +81,8 @@ def create_app(settings: Settings | None = None) -> Portal:
     login = LoginManager(app)
     login.session_protection = None  # the session is bound by its own opaque id, renewed at each change of privilege
     login.request_loader(sessions.load_current_user)
+    # Nobody is remembered beyond their session, and looking for such a cookie would load the session of every request.
+    app.after_request_funcs[None].remove(login._update_remember_cookie)
     csrf = CSRFProtect(app)
 
     # the rooms, bottom to top

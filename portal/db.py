@@ -115,7 +115,7 @@ class Database:
 
 def _make_engine(settings: Settings, *, autocommit: bool) -> Engine:
     url = make_url(settings.database_url)
-    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if autocommit else {}
+    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True} if autocommit else {}
     if url.get_backend_name() == "sqlite":
         if url.database and url.database != ":memory:":
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -164,11 +164,12 @@ session = cast(Session, LocalProxy(_current_session))
 """The ORM session of this request or command."""
 
 
-@contextmanager
-def reader() -> Iterator[Connection]:
-    """A pooled connection that commits each statement by itself, for machine endpoints and reads before a transaction."""
-    with current_database().machine.connect() as connection:
-        yield connection
+def reader() -> Connection:
+    """A pooled connection that commits each statement by itself, for machine endpoints and reads before a transaction.
+
+    To be used in a `with`, which gives it back.
+    """
+    return current_database().machine.connect()
 
 
 @contextmanager

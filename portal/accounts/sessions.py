@@ -27,11 +27,9 @@ TOUCH_AFTER = timedelta(seconds=60)
 class ServerSession(SessionMixin):
     """Flask's `session` over a BrowserSession row that is loaded when first read and made when first written."""
 
-    def __init__(self, settings: Settings, secret: str | None, user_agent: str, address: str | None) -> None:
+    def __init__(self, settings: Settings, request: Request) -> None:
         self._settings = settings
-        self._secret = secret
-        self._user_agent = user_agent
-        self._address = address
+        self._request = request
         self._row: BrowserSession | None = None
         self._loaded = False
         self.cookie_to_set: str | None = None
@@ -42,8 +40,9 @@ class ServerSession(SessionMixin):
         """The live row behind the cookie, or None for a browser that has none yet."""
         if not self._loaded:
             self._loaded = True
-            if self._secret:
-                self._row = find_live(db.session, self._secret, now=db.utcnow())
+            secret = self._request.cookies.get(cookie_name(self._settings))
+            if secret:
+                self._row = find_live(db.session, secret, now=db.utcnow())
                 self.cookie_to_drop = self._row is None
                 if self._row is not None:
                     touch(self._row, self._settings, now=db.utcnow())
@@ -54,8 +53,9 @@ class ServerSession(SessionMixin):
         if self.row is None:
             secret = crypto.new_secret()
             self._row = start(
-                db.session, self._settings, secret, now=db.utcnow(), user_agent=self._user_agent, address=self._address
-            )
+                db.session, self._settings, secret, now=db.utcnow(),
+                user_agent=self._request.headers.get("User-Agent", "")[:400], address=self._request.remote_addr,
+            )  # fmt: skip
             self._hand_out(secret)
         return cast(BrowserSession, self._row)
 
@@ -75,7 +75,7 @@ class ServerSession(SessionMixin):
         self._row, self.cookie_to_set, self.cookie_to_drop = None, None, True
 
     def _hand_out(self, secret: str) -> None:
-        self._secret, self.cookie_to_set, self.cookie_to_drop = secret, secret, False
+        self.cookie_to_set, self.cookie_to_drop = secret, False
         g.pop("csrf_token", None)  # Flask-WTF keeps the token it made for the request; it belongs to the old secret
 
     def __getitem__(self, key: str) -> Any:
@@ -106,9 +106,7 @@ class DatabaseSessionInterface(SessionInterface):
         self.cookie = cookie_name(settings)
 
     def open_session(self, app: Flask, request: Request) -> ServerSession:
-        secret = request.cookies.get(self.cookie)
-        user_agent = request.headers.get("User-Agent", "")[:400]
-        return ServerSession(self._settings, secret, user_agent, request.remote_addr)
+        return ServerSession(self._settings, request)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         kept = cast(ServerSession, session)

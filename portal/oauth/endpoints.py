@@ -8,7 +8,7 @@ from typing import cast
 from authlib.oauth2 import OAuth2Error
 from flask import Blueprint, Response, current_app, jsonify, request
 
-from portal import db
+from portal import db, web
 from portal.oauth import keys, metadata, pushed, userinfo
 from portal.oauth.server import MachineRequest, PortalAuthorizationServer, check_grant_type
 
@@ -22,7 +22,7 @@ def server() -> PortalAuthorizationServer:
 def answer(work: Callable[[PortalAuthorizationServer, MachineRequest], Response]) -> Response:
     """Run one machine endpoint on one connection; what it raises of the OAuth family becomes its JSON answer."""
     with db.reader() as connection:
-        machine = MachineRequest(request, connection, now=db.utcnow())
+        machine = MachineRequest(web.current_request(), connection, now=db.utcnow())
         try:
             machine.check()
             return work(server(), machine)
@@ -73,10 +73,10 @@ def userinfo_endpoint() -> Response:
     """OIDC Core §5.3."""
     with db.reader() as connection:
         now = db.utcnow()
-        found = userinfo.find(connection, request, server().settings, now=now)
+        found = userinfo.find(connection, web.current_request(), server().settings, now=now)
         if isinstance(found, Response):
             return found
-        return _no_store(jsonify(userinfo.claims(found)))
+        return web.json_answer(userinfo.claims(found))
 
 
 @bp.get("/oauth/jwks")
@@ -104,8 +104,3 @@ def oauth_authorization_server() -> Response:
 def oauth_protected_resource() -> Response:
     """RFC 9728 §3."""
     return jsonify(metadata.protected_resource(server().settings))
-
-
-def _no_store(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response

@@ -6,7 +6,6 @@ is decided in `redemption` and `tokens`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -23,7 +22,7 @@ from flask import Request, Response
 from sqlalchemy import Connection
 from werkzeug.datastructures import MultiDict
 
-from portal import crypto
+from portal import crypto, web
 from portal.clients.models import AUTHENTICATION_METHODS
 from portal.config import Settings
 from portal.crypto import Keyring
@@ -54,7 +53,7 @@ class MachineRequest(OAuth2Request):  # type: ignore[misc]
 
     def __init__(self, request: Request, connection: Connection, *, now: datetime) -> None:
         # Authlib's own constructor refuses plain http; the origin is checked when settings are read.
-        self.method, self.uri, self.headers = request.method, request.url, request.headers
+        self.method, self.headers = request.method, request.headers
         self.client: Any = None
         self.auth_method = self.user = self.authorization_code = self.refresh_token = self.credential = None
         self._scope = self._body = None
@@ -62,6 +61,10 @@ class MachineRequest(OAuth2Request):  # type: ignore[misc]
         self.payload = FormPayload(request.form)
         self.connection = connection
         self.now = now
+
+    @property
+    def uri(self) -> str:
+        return self._request.url
 
     @property
     def args(self) -> MultiDict[str, str]:
@@ -106,7 +109,7 @@ class PortalAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
         return request
 
     def handle_response(self, status_code: int, payload: Any, headers: Any) -> Response:
-        body = json.dumps(payload, ensure_ascii=False) if isinstance(payload, dict) else payload
+        body = web.encode(payload) if isinstance(payload, dict) else payload
         extra = [("WWW-Authenticate", 'Basic realm="portal"')] if status_code == 401 else []
         return Response(body, status=status_code, headers=[*NO_STORE, *extra])
 
