@@ -7,17 +7,23 @@ costs more of the processor than the driver and PostgreSQL together, mostly for 
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
+import psycopg
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.pq import ExecStatus
 from sqlalchemy import Connection, Dialect, Insert, Select, Table, Update, bindparam, insert, literal, select, text
 from sqlalchemy import cast as sql_cast
 
 Core = Select[Any] | Insert | Update
 
+_numbers = count(1)
+
 
 class Prepared:
-    """One Core statement that is run over and over. On PostgreSQL the driver gets it directly, and prepares it.
+    """One Core statement that is run over and over. On PostgreSQL each connection prepares it once, and sends values only.
 
     Only for connections that commit each statement by itself (`db.reader`). Rows have their columns as attributes.
     """
@@ -28,80 +34,113 @@ class Prepared:
 
     def first(self, connection: Connection, **values: Any) -> Any:
         """The first row, or None."""
-        cursor = self._send(connection, values)
-        if cursor is None:
+        answer = self._send(connection, values)
+        if answer is None:
             return connection.execute(self.statement, values).first()
-        row = cursor.fetchone()
-        return None if row is None else self._for(connection).read(row)
+        return answer.row(0) if answer.result.ntuples else None
 
     def rows(self, connection: Connection, **values: Any) -> list[Any]:
         """All rows."""
-        cursor = self._send(connection, values)
-        if cursor is None:
+        answer = self._send(connection, values)
+        if answer is None:
             return list(connection.execute(self.statement, values))
-        return [self._for(connection).read(row) for row in cursor.fetchall()]
+        return [answer.row(number) for number in range(answer.result.ntuples)]
 
     def run(self, connection: Connection, **values: Any) -> int:
         """How many rows were changed."""
-        cursor = self._send(connection, values)
-        return connection.execute(self.statement, values).rowcount if cursor is None else cursor.rowcount
+        answer = self._send(connection, values)
+        return connection.execute(self.statement, values).rowcount if answer is None else answer.result.command_tuples or 0
 
-    def _send(self, connection: Connection, values: dict[str, Any]) -> Any:
-        """The driver's cursor after execution; None when SQLAlchemy is to execute instead.
+    def _send(self, connection: Connection, values: Mapping[str, Any]) -> _Answer | None:
+        """What PostgreSQL answered; None when SQLAlchemy is to execute instead.
 
-        That is on other databases, and for what the driver refuses: SQLAlchemy then tells it as its own error, and
+        That is on other databases, and for what PostgreSQL refuses: SQLAlchemy then tells it as its own error, and
         drops a connection that has died. A dead connection sends nothing, and a statement that failed changed nothing.
         """
-        dialect = connection.dialect
-        if dialect.name != "postgresql":
+        if connection.dialect.name != "postgresql":
             return None
-        driver: Any = connection.connection.driver_connection
-        compiled = self._for(connection)
-        try:
-            return driver.execute(compiled.text, compiled.write(values))
-        except dialect.loaded_dbapi.Error:
-            return None
-
-    def _for(self, connection: Connection) -> _Compiled:
         if self._compiled is None:
             self._compiled = _Compiled(self.statement, connection.dialect)
-        return self._compiled
+        here: _OnConnection | None = connection.info.get(self)
+        try:
+            if here is None:
+                driver: Any = connection.connection.driver_connection
+                here = connection.info[self] = _OnConnection(self._compiled, driver)
+            return here.send(values)
+        except psycopg.Error:
+            return None
 
 
 class _Compiled:
     """The text of a statement, and what becomes of its values and of the columns of its rows."""
 
     def __init__(self, statement: Core, dialect: Dialect) -> None:
-        compiled: Any = statement.compile(dialect=dialect)
-        self.text = str(compiled)
-        self._constants = {name: value for name, value in compiled.params.items() if value is not None}
-        self._into = _converters(
-            (name, bind.type.dialect_impl(dialect).bind_processor(dialect)) for name, bind in compiled.binds.items()
-        )
+        numbering: Any = type(dialect)
+        compiled: Any = statement.compile(dialect=numbering(paramstyle="numeric_dollar"))
+        self.name = f"portal_{next(_numbers)}".encode()
+        self.text = str(compiled).encode()
+        self._values = [
+            (name, compiled.params[name], compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
+            for name in compiled.positiontup
+        ]
+        self.size = len(self._values)
         columns = list(statement.selected_columns) if isinstance(statement, Select) else []
-        self._out_of = _converters(
-            (number, column.type.dialect_impl(dialect).result_processor(dialect, None)) for number, column in enumerate(columns)
-        )
+        self._columns = [
+            (number, convert)
+            for number, column in enumerate(columns)
+            if (convert := column.type.dialect_impl(dialect).result_processor(dialect, None)) is not None
+        ]
         self._row: Any = namedtuple("Row", [column.name for column in columns])  # type: ignore[misc]
 
-    def write(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values as the driver takes them."""
-        written = {**self._constants, **values}
-        for name, convert in self._into:
-            written[name] = convert(written[name])
-        return written
+    def write(self, values: Mapping[str, Any]) -> list[Any]:
+        """The values in their places, as the driver takes them."""
+        given = [(values.get(name, constant), convert) for name, constant, convert in self._values]
+        return [value if convert is None else convert(value) for value, convert in given]
 
     def read(self, row: Sequence[Any]) -> Any:
         """The row as the rest of the portal knows it."""
         read = list(row)
-        for number, convert in self._out_of:
+        for number, convert in self._columns:
             if read[number] is not None:
                 read[number] = convert(read[number])
         return self._row._make(read)
 
 
-def _converters(pairs: Iterable[tuple[Any, Callable[[Any], Any] | None]]) -> list[tuple[Any, Callable[[Any], Any]]]:
-    return [(place, convert) for place, convert in pairs if convert is not None]
+class _OnConnection:
+    """A statement as one connection has prepared it, with the driver's converters of its types.
+
+    It calls libpq through the driver: a cursor would cost more than both, for what is known of the statement already.
+    """
+
+    def __init__(self, compiled: _Compiled, driver: psycopg.Connection[Any]) -> None:
+        self.compiled = compiled
+        self.transformer = Transformer(driver)
+        self._pgconn = driver.pgconn
+        self._formats = [PyFormat.TEXT] * compiled.size
+        self._knows_columns = False
+        if self._pgconn.prepare(compiled.name, compiled.text).status != ExecStatus.COMMAND_OK:
+            raise psycopg.ProgrammingError("the statement could not be prepared")
+
+    def send(self, values: Mapping[str, Any]) -> _Answer:
+        """The answer to the statement with these values. Raises psycopg.Error when it was refused."""
+        written: Any = self.transformer.dump_sequence(self.compiled.write(values), self._formats)
+        result = self._pgconn.exec_prepared(self.compiled.name, written)
+        if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
+            raise psycopg.DatabaseError("the statement was refused")
+        self.transformer.set_pgresult(result, set_loaders=not self._knows_columns)
+        self._knows_columns = True
+        return _Answer(self, result)
+
+
+class _Answer:
+    """What came back, its rows not read yet."""
+
+    def __init__(self, sent: _OnConnection, result: Any) -> None:
+        self._sent = sent
+        self.result = result
+
+    def row(self, number: int) -> Any:
+        return self._sent.compiled.read(self._sent.transformer.load_row(number, tuple))
 
 
 class ClaimAndInsert:
