@@ -111,12 +111,11 @@ def list_standing(session: Session, user_id: str, client_id: str, *, now: dateti
 def answers(consent: Consent, client: Client, asked: Iterable[str]) -> bool:
     """Whether this consent answers what is asked, so that the person need not be asked again.
 
-    It does when each scope was asked for when they decided, be it given or not; an application that wants to put a
-    question again says `prompt=consent`. What it requires must have been given.
+    It does when each scope was asked for when they decided, be it given or not, or is part of what they gave; an
+    application that wants to put a question again says `prompt=consent`. What it requires must have been given.
     """
-    wanted = set(asked)
-    known = catalogue.opened_by(consent.asked.split())
-    return wanted <= known and required_of(client, wanted) <= catalogue.opened_by(consent.scopes)
+    wanted, given = set(asked), catalogue.opened_by(consent.scopes)
+    return wanted <= given | set(consent.asked.split()) and required_of(client, wanted) <= given
 
 
 def ends_at(duration: str, browser_session: BrowserSession, *, now: datetime) -> datetime:
