@@ -16,13 +16,14 @@ from portal.funds.kinds import KINDS
 
 PATH_PARAMETER = re.compile(r"<(\w+)>")
 PROBLEM_JSON = "application/problem+json"
+MULTIPART = "multipart/form-data"
 OBJECT_ID = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[0-9A-Za-z_-]+$"}
 IF_MATCH = {
     "name": "If-Match",
     "in": "header",
     "required": True,
     "description": "The ETag of the state that was read; when it has changed since, nothing is done.",
-    "schema": {"type": "string", "examples": ['"3"']},
+    "schema": {"type": "string", "pattern": '^"[!#-~]+"(, *"[!#-~]+")*$', "examples": ['"3"']},
 }
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
@@ -134,6 +135,8 @@ def _request_body(line: Endpoint) -> dict[str, Any]:
     if line.body is None:
         return {}
     content = {media_type: _content(line.body.schema) for media_type in line.body.media_types}
+    if MULTIPART in content:
+        content[MULTIPART]["encoding"] = {"file": {"contentType": ", ".join(KINDS)}}
     return {"requestBody": {"required": True, "content": content}}
 
 

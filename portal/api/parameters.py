@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from werkzeug.datastructures import MultiDict
 
+from portal.api.schemas import ONE_LINE
 from portal.errors import BadRequest
 from portal.funds.listing import LARGEST_PAGE, PAGE, SMALLEST_PAGE
 from portal.funds.models import FUND_STATUSES
@@ -86,19 +88,21 @@ class Count(Parameter):
 
 @dataclass(frozen=True, kw_only=True)
 class Text(Parameter):
-    """Printable text within a length."""
+    """One line of text within a length, as what is stored is one."""
 
     longest: int
     shortest: int = 1
+    pattern: str = ONE_LINE
+    expected: str = "without control characters"
 
     def read(self, text: str) -> str:
-        if not self.shortest <= len(text) <= self.longest or not (text.isprintable() or not text):
-            self.refuse(f"{self.shortest} to {self.longest} printable characters")
+        if not self.shortest <= len(text) <= self.longest or re.fullmatch(self.pattern, text) is None:
+            self.refuse(f"{self.shortest} to {self.longest} characters, {self.expected}")
         return text
 
     @property
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "minLength": self.shortest, "maxLength": self.longest}
+        return {"type": "string", "minLength": self.shortest, "maxLength": self.longest, "pattern": self.pattern}
 
 
 STATUS = Choice(name="status", description="Only funds of this status.", values=FUND_STATUSES)
@@ -106,7 +110,11 @@ TAG = Text(name="tag", description="Only funds that carry this tag, spelled exac
 Q = Text(name="q", description="Only funds with this text in name or code, or with this ABN.", shortest=0, longest=100)
 LIMIT = Count(name="limit", description="How many a page holds.", smallest=SMALLEST_PAGE, largest=LARGEST_PAGE, usual=PAGE)
 CURSOR = Text(
-    name="cursor", description="`next_cursor` of the page before, as it came; the filters must be the same.", longest=2000
+    name="cursor",
+    description="`next_cursor` of the page before, as it came; the filters must be the same.",
+    longest=2000,
+    pattern="^[A-Za-z0-9_-]+$",
+    expected="as `next_cursor` has them",
 )
 
 
