@@ -11,21 +11,29 @@ import psycopg
 from sqlalchemy import event
 
 from portal import Portal
+from portal import statements as prepared
 
 
 @contextmanager
 def statements(app: Portal) -> Iterator[list[str]]:
-    """What machine endpoints send meanwhile; on PostgreSQL what the driver is given, since the hot path goes to it directly."""
+    """What machine endpoints send meanwhile; on PostgreSQL what the driver is given, and what the hot path has prepared."""
     sent: list[str] = []
     engine = app.extensions["portal-database"].machine
     if engine.dialect.name == "postgresql":
-        execute = psycopg.Cursor.execute
+        execute, send = psycopg.Cursor.execute, prepared._OnConnection.send
 
         def note(cursor: Any, statement: Any, *values: Any, **options: Any) -> Any:
             sent.append(str(statement))
             return execute(cursor, statement, *values, **options)
 
-        with mock.patch.object(psycopg.Cursor, "execute", note):
+        def note_prepared(statement: prepared._OnConnection, values: Any) -> Any:
+            sent.append(statement.compiled.text.decode())
+            return send(statement, values)
+
+        with (
+            mock.patch.object(psycopg.Cursor, "execute", note),
+            mock.patch.object(prepared._OnConnection, "send", note_prepared),
+        ):
             yield sent
         return
 
