@@ -145,12 +145,13 @@ def allow(
         "granted_at": now,
         "expires_at": ends_at(duration, browser_session, now=now),
     }
-    before = find_standing(session, user.id, client.client_id, member.business_id, now=now)
-    stood = before.scopes if before is not None else None
-    consent_id = _replace(session, user, member, client, values, now=now)
+    consent_id, stood = None, _stood(session, user, member, client, now=now)
+    if stood is None:
+        _lapse(session, user, member, client, now=now)
+        consent_id = _give(session, user, member, client, values)
+        stood = None if consent_id is not None else _stood(session, user, member, client, now=now)
     if consent_id is None:
-        stood = None
-        consent_id = _give(session, user, member, client, values, now=now)
+        consent_id = _replace(session, user, member, client, values, now=now)
     record.record(
         session, "consent.given" if stood is None else "consent.changed", now=now, user_id=user.id,
         business_id=member.business_id, client_id=client.client_id, consent_id=consent_id, user_name=user.name,
@@ -168,36 +169,43 @@ def _of(user: User, member: Membership, client: Client) -> tuple[Any, Any, Any]:
     )
 
 
-def _replace(
-    session: Session, user: User, member: Membership, client: Client, values: dict[str, Any], *, now: datetime
-) -> str | None:
-    """Change the consent that stands; None when there is none, and then one that only lapsed is out of the way."""
-    of_these = _of(user, member, client)
-    claim = update(_consent).where(*of_these, standing.is_standing(now)).values(**values).returning(_consent.c.id)
-    replaced: str | None = session.execute(claim).scalar_one_or_none()
-    if replaced is not None:
-        return replaced
+def _stood(session: Session, user: User, member: Membership, client: Client, *, now: datetime) -> list[str] | None:
+    """The scopes that stand, locked until the end of the transaction; None when there is no consent to replace."""
+    standing_one = select(_consent.c.scope).where(*_of(user, member, client), standing.is_standing(now)).with_for_update()
+    scope: str | None = session.scalar(standing_one)
+    return None if scope is None else scope.split()
+
+
+def _replace(session: Session, user: User, member: Membership, client: Client, values: dict[str, Any], *, now: datetime) -> str:
+    """Change the consent that stands. Raises Conflict when it ended in this very moment."""
+    claim = update(_consent).where(*_of(user, member, client), standing.is_standing(now)).values(**values)
+    replaced: str | None = session.execute(claim.returning(_consent.c.id)).scalar_one_or_none()
+    if replaced is None:
+        raise Conflict
+    return replaced
+
+
+def _lapse(session: Session, user: User, member: Membership, client: Client, *, now: datetime) -> None:
+    """Put out of the way what expired or was outlived by its session; never what stands, which may be a moment old."""
+    of_these = (*_of(user, member, client), _consent.c.revoked_at.is_(None), ~standing.is_standing(now))
     ended_at = case((_consent.c.expires_at <= now, _consent.c.expires_at), else_=now)
-    lapse = update(_consent).where(*of_these, _consent.c.revoked_at.is_(None)).returning(_consent.c.id)
-    for consent_id in session.execute(lapse.values(revoked_at=ended_at, revoke_reason=EXPIRED)).scalars().all():
+    lapse = update(_consent).where(*of_these).values(revoked_at=ended_at, revoke_reason=EXPIRED)
+    for consent_id in session.execute(lapse.returning(_consent.c.id)).scalars().all():
         record.record(
             session, "consent.expired", now=now, business_id=member.business_id, client_id=client.client_id,
             consent_id=consent_id, user_name=user.name, client_name=client.client_name, business_name=member.business.name,
         )  # fmt: skip
-    return None
 
 
-def _give(session: Session, user: User, member: Membership, client: Client, values: dict[str, Any], *, now: datetime) -> str:
+def _give(session: Session, user: User, member: Membership, client: Client, values: dict[str, Any]) -> str | None:
+    """A new consent; None when another yes of the same person was said at the same moment."""
     consent_id = new_id()
     owned = {"id": consent_id, "user_id": user.id, "business_id": member.business_id, "client_id": client.client_id}
     try:
         with session.begin_nested():
             session.execute(insert(_consent).values(**owned, **values))
-    except IntegrityError:  # the unique index saw another yes of the same person, said at the same moment
-        replaced = _replace(session, user, member, client, values, now=now)
-        if replaced is None:
-            raise Conflict from None
-        return replaced
+    except IntegrityError:  # the unique index saw it
+        return None
     return consent_id
 
 

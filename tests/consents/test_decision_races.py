@@ -85,6 +85,9 @@ def test_two_requests_of_one_person_approved_at_once_leave_one_consent(race: Rac
     answers = at_once(6, lambda number: race.decide(forms[number], "allow"))
     assert [came_back_with(answer) for answer in answers] == ["code"] * 6
     assert (race.count(Authorization), race.count(Consent)) == (6, 1)
+    with race.transaction() as session:
+        told = sorted(session.scalars(select(AuditEvent.kind).where(AuditEvent.kind.startswith("consent."))))
+    assert told == ["consent.changed"] * 5 + ["consent.given"]
 
 
 def test_yes_and_no_at_once_are_one_answer(race: Race) -> None:
