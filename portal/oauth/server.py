@@ -25,6 +25,7 @@ from werkzeug.datastructures import MultiDict
 from portal import crypto, web
 from portal.clients.models import AUTHENTICATION_METHODS
 from portal.config import Settings
+from portal.consents import catalogue, usage
 from portal.crypto import Keyring
 from portal.oauth import client_authentication, id_token, redemption, tokens
 from portal.oauth.keys import KeyStore
@@ -172,6 +173,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
             form=request.form,
             now=request.now,
         )
+        usage.counter().count(issued.row.consent_id, catalogue.OFFLINE_ACCESS, now=request.now)
         return 200, issued.response, NO_STORE
 
 

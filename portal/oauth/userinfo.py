@@ -9,17 +9,23 @@ from flask import Request, Response
 from sqlalchemy import Connection
 
 from portal.config import Settings
-from portal.oauth import bearer, tokens
+from portal.oauth import bearer, tokens, uses
 from portal.oauth.tokens import AccessLookup
+
+USED = ("profile", "openid")
+"""What an answer is counted as the use of: the first that the token opens."""
 
 
 def find(connection: Connection, request: Request, settings: Settings, *, now: datetime) -> AccessLookup | Response:
     """The live token of this request with the person's columns, or the answer that refuses it."""
     found = bearer.find(connection, request, settings, now=now, statement=tokens.FIND_USERINFO)
     if isinstance(found, bearer.Challenge):
+        uses.note_refusal(found.access, USED, now=now)
         return found.as_oauth()
     if "openid" not in found.effective.opened:
+        uses.note_refusal(found, ("openid",), now=now)
         return bearer.insufficient_scope(settings, "openid").as_oauth()
+    uses.note(connection, found, USED, now=now)
     return found
 
 

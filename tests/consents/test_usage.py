@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import create_engine, func, select, text, update
 from sqlalchemy.orm import Session
 
-from portal import Portal, db
+from portal import Portal, crypto, db
 from portal.consents import usage
 from portal.consents.models import Consent, UsageDay
 from portal.consents.usage import Counter
-from portal.oauth.models import AccessToken
+from portal.oauth.models import AccessToken, RefreshToken
 from tests.api.world import Grant, World
 from tests.support.race import at_once
 from tests.support.server import LiveServer
@@ -74,6 +74,26 @@ def test_a_dead_token_is_a_refusal_and_an_unknown_one_is_nobodys(app: Portal, tr
     with transaction() as session:
         rows = session.execute(select(UsageDay.consent_id, UsageDay.calls, UsageDay.refused)).all()
     assert [tuple(row) for row in rows] == [(grant.consent_id, 0, 1)]
+
+
+def test_reading_about_the_person_and_refreshing_are_uses_too(app: Portal, transaction: Transaction) -> None:
+    world = World(app)
+    grant, bare = world.grant("openid profile offline_access"), world.grant("openid")
+    began = db.utcnow()
+    partner = app.test_client()
+    for one in (grant, bare):
+        assert partner.get("/oauth/userinfo", headers={"Authorization": f"Bearer {one.token}"}).status_code == 200
+    refresh = crypto.new_secret(crypto.REFRESH_TOKEN)
+    with transaction() as session:
+        session.add(RefreshToken(digest=crypto.digest(refresh), authorization_id=grant.authorization_id, issued_at=db.utcnow()))
+    form = {"grant_type": "refresh_token", "refresh_token": refresh, "client_id": grant.client_id}
+    assert partner.post("/oauth/token", data=form).status_code == 200
+    assert partner.post("/oauth/token", data={**form, "refresh_token": "unknown"}).status_code == 400
+    counter_of(app).store()
+    today = counter_of(app).day_of(db.utcnow())
+    assert stored(transaction, grant.consent_id) == {(today, "profile"): (1, 0), (today, "offline_access"): (1, 0)}
+    assert stored(transaction, bare.consent_id) == {(today, "openid"): (1, 0)}
+    assert world.last_accessed(grant) >= began
 
 
 def test_a_call_that_fails_is_neither(app: Portal, transaction: Transaction) -> None:
