@@ -9,7 +9,7 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(localtime, "localtime")
     app.add_template_filter(localdate, "localdate")
     app.add_template_filter(ago, "ago")
+    app.add_template_filter(plainday, "plainday")
     app.add_template_filter(group_abn, "abn")
     if app.settings.mode in ("development", "test"):  # type: ignore[attr-defined]
         app.add_url_rule("/styleguide", "styleguide", lambda: render_template("styleguide.html"))
@@ -218,6 +219,11 @@ def localdate(moment: datetime | None) -> Markup:
 
 
 UNITS = ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
+
+
+def plainday(day: date) -> Markup:
+    """`23 Nov 2026` as a <time>, for a day that is a day wherever one reads of it."""
+    return Markup('<time datetime="{}">{}</time>').format(day.isoformat(), f"{day.day} {day:%b %Y}")
 
 
 def ago(moment: datetime | None) -> Markup:

@@ -30,6 +30,7 @@ KINDS = {
     "business.policy_changed": "changed who may connect applications",
     "consent.given": "allowed access",
     "consent.changed": "changed what is allowed",
+    "consent.narrowed": "took away a part of what is allowed",
     "consent.denied": "denied access",
     "consent.revoked": "ended access",
     "consent.undone": "took back the ending of access",

@@ -2,11 +2,11 @@
 
 from flask import Flask
 
-from portal.consents import access_pages, businesses_pages, connect_pages, history_pages, usage
+from portal.consents import access_pages, activity_pages, businesses_pages, connect_pages, history_pages, usage
 
 
 def init_app(app: Flask) -> None:
     """Register this room's pages and commands."""
-    for pages in (access_pages, businesses_pages, connect_pages, history_pages):
+    for pages in (access_pages, activity_pages, businesses_pages, connect_pages, history_pages):
         app.register_blueprint(pages.bp)
     usage.init_app(app)

@@ -77,7 +77,7 @@ def _wish() -> Wish:
     )
 
 
-def _viewer(member: Membership) -> Viewer:
+def viewer_of(member: Membership) -> Viewer:
     window = timedelta(seconds=current_app.settings.undo_seconds)  # type: ignore[attr-defined]
     return Viewer(member.user_id, member.role, db.utcnow(), window)
 
@@ -87,7 +87,7 @@ def _viewer(member: Membership) -> Viewer:
 def table(business_id: str) -> ResponseReturnValue:
     """The applications that reach this business, as a table that can be filtered and sorted; and what has ended."""
     member = membership.get_active(db.session, current_user.id, business_id)
-    viewer, wish = _viewer(member), _wish()
+    viewer, wish = viewer_of(member), _wish()
     shown: dict[str, Any] = {"applications": [], "ended": [], "next_after": None, "any_current": True}
     if wish.status == "ended":
         shown["ended"], shown["next_after"] = access.list_ended(
@@ -98,7 +98,7 @@ def table(business_id: str) -> ResponseReturnValue:
         shown["applications"] = _wanted(everything, wish)
         shown["any_current"] = bool(everything)
     page = "consents/_table.html" if web.is_fragment() else "consents/access.html"
-    return render_template(page, **_context(member, viewer), wish=wish, sorts=SORTS, statuses=STATUSES, **shown)
+    return render_template(page, **context_of(member, viewer), wish=wish, sorts=SORTS, statuses=STATUSES, **shown)
 
 
 def _wanted(applications: list[Application], wish: Wish) -> list[Application]:
@@ -115,7 +115,7 @@ def _wanted(applications: list[Application], wish: Wish) -> list[Application]:
     return found
 
 
-def _context(member: Membership, viewer: Viewer) -> dict[str, Any]:
+def context_of(member: Membership, viewer: Viewer) -> dict[str, Any]:
     brand = current_app.settings.brand  # type: ignore[attr-defined]
     return {
         "nav": "access",
@@ -125,11 +125,11 @@ def _context(member: Membership, viewer: Viewer) -> dict[str, Any]:
         "chips": rows.chips,
         "scope_title": lambda name: catalogue.title(name, brand=brand),
         "undo_seconds": int(viewer.window.total_seconds()),
-        "back": _back(member.business_id),
+        "back": back_to(member.business_id),
     }
 
 
-def _back(business_id: str) -> str:
+def back_to(business_id: str) -> str:
     """Where a click without JavaScript returns to: the view it was made in."""
     home = url_for("access.table", business_id=business_id)
     if request.method == "POST":
@@ -142,13 +142,13 @@ def _back(business_id: str) -> str:
 def people(business_id: str, client_id: str) -> ResponseReturnValue:
     """One application with everyone whose access it has, a page at a time."""
     member = membership.get_active(db.session, current_user.id, business_id)
-    viewer, wish = _viewer(member), _wish()
+    viewer, wish = viewer_of(member), _wish()
     row = None if "\0" in client_id else access.find_application(db.session, business_id, client_id, viewer)
     if row is None:
         raise NotFound("This application has no access to the business now, so there is nothing to show.")
     parts, next_after = access.list_people(db.session, business_id, client_id, viewer, after=wish.after, limit=PEOPLE_PER_PAGE)
     return render_template(
-        "consents/people.html", **_context(member, viewer), row=row, parts=parts, next_after=next_after, wish=wish
+        "consents/people.html", **context_of(member, viewer), row=row, parts=parts, next_after=next_after, wish=wish
     )
 
 
@@ -175,7 +175,7 @@ def revoke_person(business_id: str, client_id: str, consent_id: str) -> Response
 def undo(business_id: str, client_id: str) -> ResponseReturnValue:
     """Give back what the person's last click ended, while it is fresh."""
     member = membership.get_active(db.session, current_user.id, business_id)
-    viewer = _viewer(member)
+    viewer = viewer_of(member)
     restored = ending.undo(
         db.session,
         member,
@@ -208,7 +208,7 @@ def _row(member: Membership, client_id: str, message: str) -> ResponseReturnValu
     """The row as it stands now: swapped in place by htmx, or shown by the page that the browser is sent back to."""
     if not web.is_fragment():
         flash(message, "success")
-        return web.see_other(_back(member.business_id))
-    viewer = _viewer(member)
+        return web.see_other(back_to(member.business_id))
+    viewer = viewer_of(member)
     row = access.get_application(db.session, member.business_id, client_id, viewer)
-    return render_template("consents/_row.html", **_context(member, viewer), row=row, message=message)
+    return render_template("consents/_row.html", **context_of(member, viewer), row=row, message=message)

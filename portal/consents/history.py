@@ -43,6 +43,19 @@ def _ended(facts: Facts) -> str:
     return "{user_name} ended the access of {client_name}."
 
 
+def _narrowed(facts: Facts) -> str:
+    """What was taken away, by the titles of the catalogue, and what of it was left."""
+    if facts.get("taken") not in catalogue.CATALOGUE:
+        return "{user_name} took a part of what {client_name} may reach away."
+    kept = [f"“{catalogue.title(name)}”" for name in facts.get("kept") or ()]
+    sentence = f"{{user_name}} took “{catalogue.title(facts['taken'])}” away from {{client_name}}"
+    if kept:
+        sentence += f" and left it {' and '.join(kept)}"
+    if facts.get("granted_by_name") not in (None, facts.get("user_name")):
+        sentence += "; {granted_by_name} had allowed it"
+    return sentence + "."
+
+
 def _undone(facts: Facts) -> str:
     if facts.get("granted_by_name") not in (None, facts.get("user_name")):
         return "{user_name} took back ending the access of {client_name} that {granted_by_name} had allowed."
@@ -104,6 +117,7 @@ def _pension_account_changed(facts: Facts) -> str:
 SENTENCES: dict[str, str | Callable[[Facts], str]] = {
     "consent.given": "{user_name} allowed {client_name} to reach the data of this business.",
     "consent.changed": "{user_name} changed what {client_name} may reach.",
+    "consent.narrowed": _narrowed,
     "consent.denied": "{user_name} denied {client_name} access.",
     "consent.revoked": _ended,
     "consent.undone": _undone,

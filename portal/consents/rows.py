@@ -42,6 +42,8 @@ class Part:
     role: str
     scopes: tuple[str, ...]
     """What it opens today; for an ended one, what was allowed."""
+    allowed: tuple[str, ...]
+    """What was allowed, be it within the person's role of today or not."""
     is_offline: bool
     granted_at: datetime
     expires_at: datetime
@@ -160,6 +162,7 @@ def part_of(row: Row[Any], viewer: Viewer) -> Part:
         email=row.email,
         role=roles.title(row.role),
         scopes=tuple(catalogue.in_order(row.scope.split())) if ended else _opens(row.scope, row.role_now),
+        allowed=tuple(catalogue.in_order(row.scope.split())),
         is_offline=catalogue.OFFLINE_ACCESS in row.scope.split(),
         granted_at=row.granted_at,
         expires_at=row.expires_at,
