@@ -152,6 +152,7 @@ def main() -> int:
             database_url=f"sqlite:///{place / 'portal.sqlite3'}",
             secret_key=DEMO_SECRET_KEY,
             mail_url=f"file:{place / 'mail'}",
+            documents_url=f"file:{place / 'documents'}",
         )
         acme, northside = prepare(settings)
         portal = stack.enter_context(server.running(settings, place / "log", port=port, workers=1))

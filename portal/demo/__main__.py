@@ -16,9 +16,12 @@ from portal.config import Settings, SettingsError
 from portal.demo import commands, data, launch
 from portal.demo.launch import CannotStartError, Server
 from portal.demo.people import PASSWORD, PEOPLE, TOTP_SECRET
+from portal.funds import storage
 
 PARTNER_STORE = "sample-partner"
 """The directory, beside the database, of what the sample partner remembers."""
+DOCUMENTS = "documents"
+"""The directory, beside the database, of the contents of documents, unless PORTAL_DOCUMENTS_URL names another."""
 SQLITE_FILES = ("", "-wal", "-shm")
 
 
@@ -60,6 +63,8 @@ def _settings(port: int) -> Settings:
     os.environ["PORTAL_MODE"] = "demo"
     os.environ["PORTAL_ISSUER"] = f"http://{launch.HOST}:{port}"
     os.environ.setdefault("PORTAL_LOG_LEVEL", "WARNING")
+    home = _home(Settings.from_environment(os.environ))
+    os.environ.setdefault("PORTAL_DOCUMENTS_URL", f"file:{home / DOCUMENTS}")
     return Settings.from_environment(os.environ)
 
 
@@ -102,6 +107,10 @@ def _forget(settings: Settings) -> None:
     remembered = (path.parent / PARTNER_STORE).glob("*.sqlite3*")
     for file in (*(Path(f"{path}{suffix}") for suffix in SQLITE_FILES), *remembered):
         file.unlink(missing_ok=True)
+    if settings.documents_url == f"file:{path.resolve().parent / DOCUMENTS}":
+        store = storage.store_of(settings)
+        for content in list(store.contents()):
+            store.remove(content.address)
 
 
 def _holds_other_data(settings: Settings) -> bool:

@@ -19,6 +19,7 @@ from portal.config import Settings
 from portal.crypto import Keyring
 from portal.demo import data
 from portal.demo.people import TOTP_SECRET
+from portal.funds.storage import StoreUnavailable
 
 PARTNER_PORT = 5001
 
@@ -74,6 +75,11 @@ def load(settings: Settings, keyring: Keyring, *, partner_origin: str) -> str:
     except SQLAlchemyError as error:
         raise click.ClickException(
             f"The demo data could not be loaded ({type(error).__name__}). Is the schema there? flask db upgrade makes it."
+        ) from None
+    except StoreUnavailable as error:
+        raise click.ClickException(
+            f"The demo data could not be loaded: the store of documents cannot be written ({error.detail}). Nothing was changed. "
+            "PORTAL_DOCUMENTS_URL says where it is."
         ) from None
     return "Loaded " + ", ".join(f"{count} {kind}" for kind, count in counts.items()) + "."
 

@@ -18,10 +18,11 @@ from portal.clients.models import Client
 from portal.config import Settings
 from portal.crypto import Keyring
 from portal.db import table_of
-from portal.demo import connections, partners, portfolio
+from portal.demo import connections, papers, partners, portfolio
 from portal.demo.chance import Chance
 from portal.demo.people import COMPANIES, PASSWORD, PEOPLE, TOTP_SECRET, Company, Person
 from portal.demo.portfolio import Portfolio
+from portal.funds import storage
 from portal.funds.models import Fund, Member, PensionAccount
 from portal.oauth import keys
 
@@ -62,11 +63,13 @@ def load(
     session.flush()
     connections.add(session, users, businesses, clients, chance, now=now)
     funds = _add_funds(session, businesses, chance, now)
+    documents = papers.add(session, storage.store_of(settings), funds.funds, chance, now=now)
     return {
         "people": len(users),
         "businesses": len(businesses),
         "funds": len(funds.funds),
         "members": len(funds.members),
+        "documents": documents,
         "partner applications": len(clients),
     }
 

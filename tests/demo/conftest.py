@@ -11,11 +11,11 @@ from tests.conftest import Databases
 
 
 @pytest.fixture(scope="session")
-def loaded(database_kind: str, _databases: Databases) -> Iterator[Portal]:
+def loaded(database_kind: str, _databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     """A portal with the demo data in it, shared by the tests that look at it."""
     with (
         _databases(database_kind).copy("migrated", shared._migrate) as url,
-        shared._application(shared._settings(url)) as app,
+        shared._application(shared._settings(url, **shared._folders(tmp_path_factory.mktemp("demo")))) as app,
     ):
         with app.app_context():
             commands.load(app.settings, app.keyring, partner_origin=commands.partner_origin(None))

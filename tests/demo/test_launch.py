@@ -158,6 +158,10 @@ def test_the_demo_runs_says_who_can_sign_in_and_ends_cleanly(environ: dict[str, 
         assert demo.wait(PATIENCE_SECONDS) == 0
     remembered = tmp_path / "sample-partner" / "old.sqlite3"
     remembered.touch()
+    added = tmp_path / "documents" / "acme" / "00" / ("00" * 32)
+    added.parent.mkdir(parents=True)
+    added.touch()
     with started({**environ, "RESET": "1"}) as (_demo, said):
         assert "Loaded 10 people" in said
-        assert not remembered.exists()
+        assert not remembered.exists() and not added.exists()
+        assert any((tmp_path / "documents").glob("*/*/*"))

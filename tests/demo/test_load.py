@@ -18,11 +18,11 @@ from portal.consents.catalogue import CATALOGUE
 from portal.consents.models import Consent
 from portal.demo import people
 from portal.demo.chance import Chance
-from portal.funds.models import FUND_STATUSES, Fund, Member, PensionAccount
+from portal.funds.models import FUND_STATUSES, Document, Fund, Member, PensionAccount
 from portal.oauth.models import SigningKey
 from tests.demo.test_data import is_valid_abn
 
-TABLES = (User, TotpFactor, Business, Membership, Client, Consent, Fund, Member, PensionAccount, SigningKey, AuditEvent)
+TABLES = (User, TotpFactor, Business, Membership, Client, Consent, Fund, Member, PensionAccount, Document, SigningKey, AuditEvent)
 
 
 def load(app: Portal, **environ: str):
@@ -47,7 +47,9 @@ def add_stranger(app: Portal) -> None:
 def test_loading_says_what_it_did(app: Portal) -> None:
     result = load(app)
     assert result.exit_code == 0, result.output
-    assert re.fullmatch(r"Loaded 10 people, 14 businesses, \d+ funds, \d+ members, 3 partner applications\.\n", result.output)
+    assert re.fullmatch(
+        r"Loaded 10 people, 14 businesses, \d+ funds, \d+ members, \d+ documents, 3 partner applications\.\n", result.output
+    )
 
 
 def test_loading_twice_changes_nothing(loaded: Portal) -> None:
@@ -174,3 +176,27 @@ def test_the_code_is_the_one_an_authenticator_app_shows(app: Portal) -> None:
     totp = pyotp.TOTP(people.TOTP_SECRET)
     assert result.exit_code == 0
     assert totp.verify(result.output[:6], valid_window=1)
+
+
+def test_the_first_funds_have_documents_that_can_be_opened(loaded: Portal) -> None:
+    store = loaded.extensions["portal-documents"]
+    contents = {content.address.sha256: content.address for content in store.contents()}
+    documents = all_of(loaded, Document)
+    assert len(documents) >= 24
+    for document in documents:
+        pieces = store.read(contents[document.sha256], 0, document.size)
+        content = b"".join(pieces)
+        pieces.close()
+        assert len(content) == document.size
+        if document.media_type == "application/pdf":
+            start = int(content.rpartition(b"startxref\n")[2].split()[0])
+            assert content.startswith(b"%PDF-") and content[start:].startswith(b"xref\n")
+            places = [int(line[:10]) for line in content[start:].splitlines() if line.endswith(b" 00000 n ")]
+            assert [content[place:].split()[0] for place in places] == [b"1", b"2", b"3", b"4", b"5"]
+
+
+def test_without_a_store_nothing_is_loaded(app: Portal) -> None:
+    Path(app.settings.documents_url.removeprefix("file:")).write_text("in the way")
+    result = load(app)
+    assert result.exit_code == 1 and "PORTAL_DOCUMENTS_URL" in result.output
+    assert not any(counts(app).values())
