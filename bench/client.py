@@ -50,14 +50,19 @@ class Connection:
             "Content-Type": "application/x-www-form-urlencoded",
             "Content-Length": str(len(body)),
         }
-        return self._exchange("POST", path, headers, body)
+        return self._exchange("POST", path, headers, body.encode())
+
+    def upload(self, path: str, form: bytes, boundary: str, headers: Mapping[str, str]) -> Answer:
+        """Send a form of multipart/form-data as it stands."""
+        kind = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Content-Length": str(len(form))}
+        return self._exchange("POST", path, {**headers, **kind}, form)
 
     def close(self) -> None:
         self._socket.close()
 
-    def _exchange(self, method: str, path: str, headers: Mapping[str, str], body: str = "") -> Answer:
+    def _exchange(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self._socket.sendall(f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\n{lines}\r\n{body}".encode())
+        self._socket.sendall(f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\n{lines}\r\n".encode() + body)
         received = self._some()
         while b"\r\n\r\n" not in received:
             received += self._some()

@@ -80,7 +80,7 @@ class Bench:
         items = [world.items(scenario.items, site.consents, most) for site in self.sites]
         size = 0
         for number, site in enumerate(self.sites):
-            warm = self._load(site, items[number], self.calls // 2, figures[number])
+            warm = self._load(site, items[number], max(1, self.calls // 2 // scenario.share), figures[number])
             items[number], size = warm.left, max(warm.size, AROUND)
         for _ in range(self.passes):
             for number, site in enumerate(self.sites):
@@ -95,7 +95,7 @@ class Bench:
     def _pass(self, site: Site, items: list[Item], figures: Figures) -> list[Item]:
         processes = cpu.tree([site.running.process, self.database.process])
         before = cpu.read(processes)
-        result = self._load(site, items, self.calls, figures)
+        result = self._load(site, items, max(1, self.calls // figures.scenario.share), figures)
         spent = cpu.between(before, cpu.read(cpu.tree(processes[:2])))
         figures.cpu.append(spent / 1000 / max(1, len(result.seconds)))
         figures.seconds += result.seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,11 @@ PAGE = 20
 VERIFIER = "the-same-verifier-for-every-code-of-this-bench-0123456789"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 STATE = "a-state-of-ordinary-length"
+MEGABYTE = os.urandom(1024 * 1024)
+UPLOAD = (
+    b'--bench\r\nContent-Disposition: form-data; name="type"\r\n\r\nannual_return\r\n'
+    b'--bench\r\nContent-Disposition: form-data; name="file"; filename="return.pdf"\r\nContent-Type: application/pdf\r\n\r\n'
+)
 
 Call = Callable[[Connection, Facts, Item], tuple[int, list[Item]]]
 """Makes one call with an item and checks its answer; returns the answer's size and what later calls can use."""
@@ -33,6 +39,8 @@ class Scenario:
     """The kind of item it takes, a key of `world.items`."""
     spends: bool = False
     """Whether an item is used up by a call."""
+    share: int = 1
+    """For how many calls of a cheap scenario this one makes one; its calls take their time or leave much behind."""
 
 
 def expect(what: str, found: Any, expected: Any) -> None:
@@ -76,6 +84,17 @@ def list_funds(connection: Connection, facts: Facts, item: Item) -> tuple[int, l
     expect("the first fund", told["data"][0]["id"], facts.first_fund_of(item.number))
     if not told["next_cursor"]:
         raise WrongError("there is no next page")
+    return len(answer.body), [item]
+
+
+def upload(connection: Connection, facts: Facts, item: Item) -> tuple[int, list[Item]]:
+    """A document of a megabyte that the fund does not have yet."""
+    content = b"%PDF-1.7\n" + os.urandom(16).hex().encode() + MEGABYTE
+    form = UPLOAD + content + b"\r\n--bench--\r\n"
+    answer = connection.upload(f"/api/v1/funds/{facts.first_fund_of(item.number)}/documents", form, "bench", bearer(item))
+    told = answer.json(201)
+    expect("the size", told["size"], len(content))
+    expect("the digest", told["sha256"], hashlib.sha256(content).hexdigest())
     return len(answer.body), [item]
 
 
@@ -148,6 +167,7 @@ SCENARIOS = (
     Scenario("introspection", 3.3, introspect, "access"),
     Scenario("userinfo", 3.0, userinfo, "access"),
     Scenario("list 20 funds", 5.0, list_funds, "access with funds"),
+    Scenario("upload 1 MB document", 120.0, upload, "access with funds", share=10),
     Scenario("revocation", 5.0, revoke, "to revoke", spends=True),
     Scenario("refresh with rotation", 6.5, refresh, "refresh"),
     Scenario("authorize to code", 6.0, authorize, "session"),

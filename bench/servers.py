@@ -83,7 +83,7 @@ def postgresql(directory: Path) -> Postgres:
 def portal(database_url: str, log: Path) -> Iterator[tuple[Running, Settings]]:
     """The portal in production mode, with the settings it runs on."""
     port = free_port()
-    settings = production(database_url, port)
+    settings = production(database_url, port, documents_url=f"file:{log.with_suffix('.documents')}")
     with _granian("app:app", port, environment(settings), log) as running:
         yield running, settings
 
