@@ -108,6 +108,8 @@ def photograph_business(camera: Camera, business_id: str) -> None:
         (f"/business/{business_id}/users", "users"),
         ("/account", "account"),
         ("/styleguide", "styleguide"),
+        ("/developers", "developers"),
+        ("/developers/problems/invalid-token", "developers-problem"),
     ):
         camera.visit(path, name)
     page.goto("/nowhere")

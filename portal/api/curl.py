@@ -22,6 +22,8 @@ def line_of(line: Endpoint, address: str) -> str:
         *(_option("-H", header) for header in _headers(line)),
         *_body(line),
     ]
+    if line.answer is None:
+        parts.append("--remote-name --remote-header-name")
     if line.method not in ("GET", "POST") or (line.method == "POST" and line.body is None):
         parts.insert(1, f"-X {line.method}")
     return NEXT_LINE.join(parts)

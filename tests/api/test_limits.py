@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 from itertools import cycle, islice
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from portal import Portal, db
 from portal.api.limits import STEPS, Limits, QuotaExceeded
 from portal.api.models import CallWindow
 from portal.config import Settings, SettingsError
+from portal.funds.models import Fund
+from tests.api.samples import NEW_FUND
 from tests.api.world import World
 from tests.support.clock import Clock
 from tests.support.race import at_once
@@ -134,6 +136,16 @@ def test_another_token_of_the_same_consent_has_no_quota_of_its_own(small: World)
     again = small.another_token(grant)
     codes = [small.call("/funds", token).status_code for token in (grant.token, again, grant.token, again)]
     assert codes == [200, 200, 200, 429]
+
+
+@pytest.mark.settings(api_calls_per_minute=2)
+def test_a_call_that_writes_counts_once_and_one_over_the_limit_writes_nothing(small: World) -> None:
+    token = small.grant("funds.create").token
+    answers = [small.call("/funds", token, method="POST", json=NEW_FUND) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [201, 201, 429, 429]
+    assert [answer.headers["RateLimit"].split(";")[1] for answer in answers] == ["r=1", "r=0", "r=0", "r=0"]
+    with small.session() as session:
+        assert session.scalar(select(func.count()).where(Fund.business_id == small.business_id)) == 2
 
 
 @pytest.mark.settings(api_calls_per_minute=0)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 from html import unescape
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
@@ -17,12 +18,12 @@ from portal.api.problems import PROBLEMS
 from portal.api.registry import TABLE, Endpoint
 from portal.consents.catalogue import CATALOGUE
 from portal.errors import problem_type
-from tests.api.samples import add_things
+from tests.api.samples import add_things, form
 from tests.api.world import World
 from tests.support import chromium as browsers
 from tests.support.server import LiveServer
 
-JSON_CALLS = [line for line in TABLE if line.body is None or "json" in line.body.media_types[0]]
+SAVED = "--remote-name --remote-header-name"
 
 
 class Anchors(HTMLParser):
@@ -81,21 +82,25 @@ def test_the_footer_leads_there(world: World) -> None:
     assert "/developers" in Anchors(read(world, "/developers/problems/not-found")).links
 
 
-@pytest.mark.parametrize("line", JSON_CALLS, ids=lambda line: line.name)
+@pytest.mark.parametrize("line", TABLE, ids=lambda line: line.name)
 def test_the_line_for_the_shell_makes_the_call(world: World, line: Endpoint) -> None:
     things, token = add_things(world), world.grant("funds.write funds.create business.read").token
     command = curl.line_of(line, world.app.settings.issuer + PREFIX)
     assert command in unescape(read(world, "/developers"))
-    words = shlex.split(command.replace("$TOKEN", token).replace(curl.NEXT_LINE, " "))
+    words = shlex.split(command.replace("$TOKEN", token).replace(curl.NEXT_LINE, " ").replace(SAVED, ""))
     assert words[0] == "curl"
-    options: dict[str, list[str]] = {"-X": [], "-H": [], "-d": []}
+    options: dict[str, list[str]] = {"-X": [], "-H": [], "-d": [], "-F": []}
     for name, value in zip(words[2::2], words[3::2], strict=True):
         options[name].append(value)
     headers = dict(header.split(": ", 1) for header in options["-H"])
     if line.conditional:
         headers["If-Match"] = '"1"'
     path = re.sub(r"{(\w+)}", lambda name: things.ids[name[1]], path_of(line))
-    body = {"data": options["-d"][0]} if options["-d"] else {}
+    fields = dict(field.split("=", 1) for field in options["-F"])
+    if fields:
+        assert fields.pop("file") == "@document.pdf"
+        fields = form(**fields)
+    body: dict[str, Any] = {"data": fields or options["-d"][0]} if fields or options["-d"] else {}
     method = options["-X"][0] if options["-X"] else ("POST" if body else "GET")
     assert words[1].startswith(world.app.settings.issuer + PREFIX)
     answer = world.call(path, method=method, headers=headers, **body)
