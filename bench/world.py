@@ -24,7 +24,7 @@ REVOCABLE = 8000
 SECRET = crypto.CLIENT_SECRET + "a-secret-that-only-this-bench-knows-0123456789"
 REDIRECT_URI = "https://partner.example/callback"
 SCOPE = " ".join(CATALOGUE)
-IN_USE = 400
+IN_USE = 50
 """Tokens and sessions that come back, as a partner comes back with its token; the same number at every size."""
 
 

@@ -255,10 +255,12 @@ def conclude(situation: Situation) -> str:
             decisions.deny(situation.session, situation.user, situation.client, _denied_for(situation), now=situation.now)
         raise AccessDenied("The person denied the access.")
     consent = _consent(situation)
-    opened = catalogue.effective(" ".join(situation.asked.scope), consent.scope, frozenset(catalogue.CATALOGUE))
-    if not opened.names:
+    scopes = opened_by(consent, situation.asked)
+    if not scopes:
         raise AccessDenied("The person allowed nothing of what was asked for.")
-    return issue_code(situation, consent, opened.names)
+    code, row = new_code(situation, consent, scopes)
+    situation.session.execute(insert(table_of(Authorization)).values(row))
+    return code
 
 
 def _denied_for(situation: Situation) -> Membership | None:
@@ -281,29 +283,31 @@ def _consent(situation: Situation) -> Consent:
     )  # fmt: skip
 
 
-def issue_code(situation: Situation, consent: Consent, scopes: tuple[str, ...]) -> str:
-    """Store an authorization whose code is good once and for `code_seconds`; only its digest is kept."""
+def opened_by(consent: Consent, asked: AuthorizationRequest) -> tuple[str, ...]:
+    """What of the request this consent opens, in catalogue order."""
+    return catalogue.effective(" ".join(asked.scope), consent.scope, frozenset(catalogue.CATALOGUE)).names
+
+
+def new_code(situation: Situation, consent: Consent, scopes: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
+    """A code that is good once and for `code_seconds`, and the row of its authorization, which keeps only its digest."""
     row = situation.browser_session
     assert row is not None  # noqa: S101, no prompt was needed
     code = crypto.new_secret(crypto.CODE)
-    situation.session.execute(
-        insert(table_of(Authorization)).values(
-            id=new_id(),
-            code_digest=crypto.digest(code),
-            client_id=situation.client.client_id,
-            user_id=consent.user_id,
-            business_id=consent.business_id,
-            consent_id=consent.id,
-            browser_session_id=row.id,
-            session_id=None if catalogue.OFFLINE_ACCESS in scopes else row.id,
-            scope=" ".join(scopes),
-            redirect_uri=situation.asked.redirect_uri,
-            code_challenge=situation.asked.code_challenge,
-            nonce=situation.asked.nonce,
-            auth_time=row.auth_time,
-            amr=list(row.amr),
-            created_at=situation.now,
-            code_expires_at=situation.now + timedelta(seconds=situation.settings.code_seconds),
-        )
-    )
-    return code
+    return code, {
+        "id": new_id(),
+        "code_digest": crypto.digest(code),
+        "client_id": situation.client.client_id,
+        "user_id": consent.user_id,
+        "business_id": consent.business_id,
+        "consent_id": consent.id,
+        "browser_session_id": row.id,
+        "session_id": None if catalogue.OFFLINE_ACCESS in scopes else row.id,
+        "scope": " ".join(scopes),
+        "redirect_uri": situation.asked.redirect_uri,
+        "code_challenge": situation.asked.code_challenge,
+        "nonce": situation.asked.nonce,
+        "auth_time": row.auth_time,
+        "amr": list(row.amr),
+        "created_at": situation.now,
+        "code_expires_at": situation.now + timedelta(seconds=situation.settings.code_seconds),
+    }

@@ -16,7 +16,7 @@ from portal.clients.models import Client
 from portal.config import Settings
 from portal.errors import BadRequest, Gone
 from portal.interaction import Interaction
-from portal.oauth import answer, authorize, id_token, pushed
+from portal.oauth import answer, authorize, id_token, pushed, renewal
 from portal.oauth import request as requests
 from portal.oauth.authorize import AnsweredError, Situation
 from portal.oauth.request import AuthorizationRequest, PageError, Refusal
@@ -33,6 +33,10 @@ def endpoint() -> Response:
     parameters, repeated = _parameters()
     if not repeated and pushed.is_pushed(parameters.get("request_uri")):
         parameters = _claim_pushed(parameters)
+    elif not repeated:
+        renewed = _renew(parameters)
+        if renewed is not None:
+            return renewed
     client = _find_client(parameters, repeated)
     try:
         asked = requests.check(client, parameters, repeated)
@@ -41,6 +45,16 @@ def endpoint() -> Response:
     except Refusal as refusal:
         return answer.with_refusal(refusal, issuer=_settings().issuer)
     return _proceed(asked, cast(Client, client), None)
+
+
+def _renew(parameters: dict[str, str]) -> Response | None:
+    """The short way, where it leads to a code."""
+    secret = request.cookies.get(sessions.cookie_name(_settings()))
+    if secret is None or parameters.get("prompt") != "none":
+        return None
+    with db.reader() as connection:
+        renewed = renewal.renew(connection, _settings(), parameters, secret=secret, now=db.utcnow())
+    return None if renewed is None else answer.with_code(*renewed, issuer=_settings().issuer)
 
 
 @bp.post("/oauth/authorize")
