@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from portal.audit.models import AuditEvent
+from portal.db import new_id, table_of
 from portal.logs import origin
 
 KINDS = {
@@ -83,3 +84,31 @@ def record(
     )
     db.add(event)
     return event
+
+
+ROW = (
+    table_of(AuditEvent),
+    ("id", "at", "kind", "business_id", "user_id", "client_id", "consent_id", "address", "request_id", "detail"),
+)
+"""For `statements.ClaimAndInsert`: an event stored by the statement that makes it true."""
+
+
+def row(
+    kind: str, *, now: datetime, business_id: str | None, client_id: str | None, consent_id: str | None, **detail: Any
+) -> dict[str, Any]:
+    """The values of ROW for something that a client did; `detail` as for `record`."""
+    if kind not in KINDS:
+        raise ValueError(f"{kind!r} is not a kind of audit event")
+    source = origin.get()
+    return {
+        "id": new_id(),
+        "at": now,
+        "kind": kind,
+        "business_id": business_id,
+        "user_id": None,
+        "client_id": client_id,
+        "consent_id": consent_id,
+        "address": source.address,
+        "request_id": source.request_id,
+        "detail": detail,
+    }

@@ -75,6 +75,19 @@ def authenticate(
     return client
 
 
+def authenticate_by_header(connection: Connection, headers: Headers, *, now: datetime) -> Any:
+    """The same where a request has no form: by Basic alone. Raises InvalidClientError."""
+    if len(headers.getlist("Authorization")) != 1:
+        raise refused()
+    return authenticate(connection, headers, MultiDict(), audiences=frozenset(), now=now)
+
+
+def method_of(connection: Connection, client_id: str) -> str | None:
+    """The one method that a client registered."""
+    client = FIND_CLIENT.first(connection, client_id=client_id)
+    return None if client is None else client.token_endpoint_auth_method
+
+
 def refused() -> InvalidClientError:
     return InvalidClientError("Client authentication failed.", status_code=401)
 

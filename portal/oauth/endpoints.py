@@ -9,10 +9,18 @@ from authlib.oauth2 import OAuth2Error
 from flask import Blueprint, Response, current_app, jsonify, request
 
 from portal import db, web
-from portal.oauth import keys, metadata, pushed, userinfo
+from portal.consents import of_client
+from portal.oauth import bearer, keys, metadata, own_consent, pushed, userinfo
 from portal.oauth.server import MachineRequest, PortalAuthorizationServer, check_grant_type
 
 bp = Blueprint("oauth", __name__)
+
+
+@bp.after_request
+def keep_out_of_caches(response: Response) -> Response:
+    """Every protocol answer, those to OPTIONS and the public ones too: what it says may be over with the next request."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def server() -> PortalAuthorizationServer:
@@ -79,13 +87,32 @@ def userinfo_endpoint() -> Response:
         return web.json_answer(userinfo.claims(found))
 
 
+@bp.route("/oauth/consents/<consent_id>", methods=["GET", "DELETE"])
+def consent(consent_id: str) -> Response:
+    """A client reads its own consent, or ends it. Another client's is 404 with the same body as none."""
+    with db.reader() as connection:
+        now = db.utcnow()
+        try:
+            client = own_consent.authenticate(connection, request, server().settings, consent_id, now=now)
+        except OAuth2Error as error:
+            return cast(Response, server().handle_error_response(None, error))
+        if isinstance(client, bearer.Challenge):
+            return client.as_oauth()
+        found = of_client.find(connection, client, consent_id, now=now) if client is not None else None
+        if found is None:
+            missing = {"error": "not_found", "error_description": "There is no such consent of this client."}
+            return server().handle_response(404, missing, [])
+        if request.method == "DELETE":
+            of_client.end(connection, found, now=now)  # ended before is ended too
+            return Response(status=204)
+        return server().handle_response(200, own_consent.describe(found), [])
+
+
 @bp.get("/oauth/jwks")
 def jwks() -> Response:
-    """RFC 7517 §5. Cached for minutes only: rotation keeps the old key published for longer."""
+    """RFC 7517 §5."""
     with db.reader() as connection:
-        response = jsonify(keys=keys.published(connection, now=db.utcnow()))
-    response.headers["Cache-Control"] = "public, max-age=300"
-    return response
+        return jsonify(keys=keys.published(connection, now=db.utcnow()))
 
 
 @bp.get("/.well-known/openid-configuration")

@@ -19,12 +19,11 @@ from sqlalchemy import Connection, bindparam, insert, update
 
 from portal import crypto
 from portal.accounts.models import User
-from portal.audit.models import AuditEvent
+from portal.audit import record
 from portal.config import Settings
 from portal.consents import catalogue
 from portal.crypto import Keyring
-from portal.db import new_id, table_of
-from portal.logs import origin
+from portal.db import table_of
 from portal.oauth import tokens
 from portal.oauth.models import AccessToken, Authorization, RefreshToken
 from portal.statements import ClaimAndInsert, Prepared
@@ -36,10 +35,6 @@ _authorization, _access, _refresh = table_of(Authorization), table_of(AccessToke
 _user = table_of(User)
 ACCESS_ROW = (_access, ("digest", "authorization_id", "scope", "issued_at", "expires_at"))
 REFRESH_ROW = (_refresh, ("digest", "authorization_id", "issued_at"))
-AUDIT_ROW = (
-    table_of(AuditEvent),
-    ("id", "at", "kind", "business_id", "user_id", "client_id", "consent_id", "address", "request_id", "detail"),
-)
 
 FIND_CODE = Prepared(
     tokens.standing(
@@ -75,7 +70,7 @@ END_AUTHORIZATION = ClaimAndInsert(
     update(_authorization)
     .where(_authorization.c.id == bindparam("presented"), _authorization.c.ended_at.is_(None))
     .values(ended_at=bindparam("now"), end_reason=bindparam("reason")),
-    AUDIT_ROW,
+    record.ROW,
 )
 
 
@@ -238,17 +233,8 @@ def token_rows(issued: Issued, narrowed: str | None, *, now: datetime) -> list[d
 
 def end_authorization(connection: Connection, row: Any, *, reason: str, kind: str, now: datetime) -> bool:
     """End every token of a line, and say so in the audit trail; one write. False when it had ended before."""
-    source = origin.get()
-    event = {
-        "id": new_id(),
-        "at": now,
-        "kind": kind,
-        "business_id": row.business_id,
-        "user_id": None,
-        "client_id": row.client_id,
-        "consent_id": row.consent_id,
-        "address": source.address,
-        "request_id": source.request_id,
-        "detail": {"business_name": row.business_name, "owner_id": row.user_id},
-    }
+    event = record.row(
+        kind, now=now, business_id=row.business_id, client_id=row.client_id, consent_id=row.consent_id,
+        client_name=row.client_name, business_name=row.business_name, owner_id=row.user_id,
+    )  # fmt: skip
     return END_AUTHORIZATION.execute(connection, {"presented": row.authorization_id, "now": now, "reason": reason}, event)

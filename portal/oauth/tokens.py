@@ -51,6 +51,7 @@ STANDING_COLUMNS = (
     _consent.c.last_accessed_at,
     _consent.c.revoked_at.label("consent_revoked_at"),
     _consent.c.revoke_reason,
+    _client.c.client_name,
     _client.c.disabled_at.label("client_disabled_at"),
     _business.c.name.label("business_name"),
     _membership.c.role,
