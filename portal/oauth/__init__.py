@@ -3,7 +3,7 @@
 from flask import Flask
 from flask_wtf import CSRFProtect
 
-from portal.oauth import authorize_pages, commands, endpoints, verify
+from portal.oauth import authorize_pages, commands, endpoints, logout_pages, verify
 from portal.oauth.server import PortalAuthorizationServer
 
 
@@ -16,4 +16,6 @@ def init_app(app: Flask, csrf: CSRFProtect) -> None:
     csrf.exempt(endpoints.bp)
     app.register_blueprint(verify.bp)
     csrf.exempt(verify.bp)
+    app.register_blueprint(logout_pages.bp)
+    csrf.exempt(logout_pages.bp)  # a partner's form comes without our token; the page that asks checks it itself
     app.cli.add_command(commands.group)
