@@ -128,7 +128,8 @@ def _read_basic(header: str) -> Presented:
 
 
 def _text(value: str) -> str:
-    return value.replace("\x00", "")[:200]
+    """What any database takes: no NUL, no half of a surrogate pair, which JSON can hold."""
+    return value.replace("\x00", "").encode("utf-8", "replace").decode()[:200]
 
 
 def _read_assertion(form: MultiDict[str, str], assertion: str) -> Presented:
@@ -146,7 +147,7 @@ def _unverified_subject(assertion: str) -> str:
     try:
         padded = parts[1] + "=" * (-len(parts[1]) % 4)
         claims = _json_object(base64.urlsafe_b64decode(padded))
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         raise refused() from None
     subject = claims.get("sub")
     if not isinstance(subject, str):
@@ -180,19 +181,19 @@ def check_assertion(connection: Connection, client: Any, assertion: str, *, audi
             KeySet.import_key_set(cast(KeySetSerialization, client.jwks or {"keys": []})),
             registry=keys.OurAlgorithms(algorithms=ASSERTION_ALGORITHMS),
         )
-    except (JoseError, ValueError, KeyError, TypeError):
+    except (JoseError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise refused() from None
     claims = token.claims
     audience = claims.get("aud")
-    named = set(audience) if isinstance(audience, list) else {audience}
+    named = audience if isinstance(audience, list) else [audience]
     expires, jti = claims.get("exp"), claims.get("jti")
-    if claims.get("iss") != client.client_id or claims.get("sub") != client.client_id or not named & audiences:
+    is_for_us = any(isinstance(name, str) and name in audiences for name in named)
+    if claims.get("iss") != client.client_id or claims.get("sub") != client.client_id or not is_for_us:
         raise refused()
     if isinstance(expires, bool) or not isinstance(expires, int | float) or not isinstance(jti, str) or not jti:
         raise refused()
-    remaining = expires - now.timestamp()
-    if remaining < -CLOCK_SKEW_SECONDS or remaining > ASSERTION_MAX_AGE.total_seconds():
-        raise refused()
+    if not now.timestamp() - CLOCK_SKEW_SECONDS <= expires <= (now + ASSERTION_MAX_AGE).timestamp():
+        raise refused()  # NaN, which JSON as Python reads it can hold, is in no range
     not_before = claims.get("nbf")
     if isinstance(not_before, int | float) and not_before > now.timestamp() + CLOCK_SKEW_SECONDS:
         raise refused()

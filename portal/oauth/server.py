@@ -137,15 +137,17 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
     def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
         request: MachineRequest = self.request
         server: PortalAuthorizationServer = self.server
+        algorithm = request.client.id_token_signed_response_alg
+        # Whatever can still fail comes before the code is spent.
+        key = server.keys.signing_key(request.connection, algorithm, now=request.now)
         issued = redemption.redeem_code(
             request.connection, server.settings, client_id=request.client.client_id, form=request.form, now=request.now
         )
         body = issued.response
         if "openid" in issued.scope.split():
-            algorithm = request.client.id_token_signed_response_alg
             body["id_token"] = id_token.sign(
                 issued.row,
-                key=server.keys.signing_key(request.connection, algorithm, now=request.now),
+                key=key,
                 algorithm=algorithm,
                 issuer=server.settings.issuer,
                 access_token=issued.access_token,
@@ -216,6 +218,8 @@ def introspect(connection: Connection, settings: Settings, client: Any, presente
         if refresh is None or refresh.used_at is not None or tokens.ended_reason(refresh, now=now) is not None:
             return inactive
         row, allowed, expires_at, kind = refresh, tokens.effective(refresh), refresh.consent_expires_at, {}
+        if catalogue.OFFLINE_ACCESS not in allowed.opened:
+            return inactive
     if not (client.is_resource_server or row.client_id == client.client_id):
         return inactive
     return {
