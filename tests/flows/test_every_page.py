@@ -107,6 +107,20 @@ def test_asking_for_more_than_stands_already(visitor: Visitor, look: Look, cast:
     look()
 
 
+def test_a_partners_link_to_sign_out(visitor: Visitor, look: Look, cast: Cast) -> None:
+    page = visitor.page
+    page.goto("/oauth/logout?post_logout_redirect_uri=https://evil.example/")
+    look()
+    cast.open_page_session(page, cast.alice)
+    page.goto(f"/oauth/logout?client_id={cast.ledgerly.client_id}")
+    look()
+    press(page, "Stay signed in")
+    page.wait_for_url("**/businesses")
+    page.goto("/oauth/logout")
+    press(page, "Sign out")
+    page.wait_for_url("**/login")
+
+
 def test_what_is_refused(visitor: Visitor, look: Look, cast: Cast) -> None:
     page = visitor.page
     for path in (
