@@ -6,6 +6,8 @@ What is wrong with a setting at all is refused at the start already; here a port
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from datetime import datetime, timedelta
@@ -23,6 +25,7 @@ from portal.audit.models import AuditEvent
 from portal.clients.models import Client
 from portal.config import Settings
 from portal.crypto import DecryptionError, Keyring
+from portal.funds import storage
 from portal.oauth import keys
 
 SKEW = timedelta(seconds=10)
@@ -37,7 +40,7 @@ def init_app(app: Flask) -> None:
 def check_command() -> None:
     """Look whether settings and schema are fit for production. Says what is not, a line each, and fails if anything is not.
 
-    Lines that begin with "Advice" do not fail. Nothing is changed, and no secret is printed.
+    Lines that begin with "Advice" do not fail. Nothing is changed but a probe that is written into the store of documents and removed, and no secret is printed.
     """
     app: Any = current_app
     database = db.current_database()
@@ -46,13 +49,14 @@ def check_command() -> None:
     unfit = [
         *settings_faults(app.settings),
         *file_faults(Path(app.static_folder or "static")),
+        *document_faults(app.extensions["portal-documents"], app.settings),
         *database_faults(database.pages, app.settings, app.keyring, Path(app.static_folder or "static"), now=db.utcnow()),
     ]
     for line in unfit:
         click.echo(f"Not fit: {line}.")
     if unfit:
         raise click.ClickException(f"{len(unfit)} {'thing is' if len(unfit) == 1 else 'things are'} not fit for production.")
-    click.echo("Fit for production: settings, database, schema, signing keys, clock, clients’ logos and static files.")
+    click.echo("Fit for production: settings, database, schema, signing keys, clock, documents, clients’ logos and static files.")
 
 
 def advice(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
@@ -89,6 +93,16 @@ def file_faults(static: Path) -> Iterator[str]:
     for path in found:
         if not path.is_file() or not os.access(path, os.R_OK):
             yield f"the static file {path.relative_to(static)} cannot be read"
+
+
+def document_faults(store: storage.Store, settings: Settings) -> Iterator[str]:
+    """Whether a document can be stored and scanned: one is written and removed again."""
+    try:
+        storage.probe(store)
+    except storage.StoreUnavailable as error:
+        yield f"the store of documents that PORTAL_DOCUMENTS_URL names cannot be written ({error.detail})"
+    if settings.scan_command and shutil.which(shlex.split(settings.scan_command)[0]) is None:
+        yield "the scanner that PORTAL_SCAN_COMMAND names is not there, so no upload would be taken"
 
 
 def database_faults(engine: Engine, settings: Settings, keyring: Keyring, static: Path, *, now: datetime) -> Iterator[str]:

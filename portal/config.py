@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Self
@@ -162,6 +163,7 @@ class Settings:
         except (ZoneInfoNotFoundError, ValueError):
             wrong.append(f"PORTAL_TIMEZONE {self.timezone!r} is not a known time zone")
         wrong += _documents_mistakes(self.documents_url)
+        wrong += _scan_mistakes(self.scan_command)
         if self.log_level.upper() not in LOG_LEVELS:
             wrong.append(f"PORTAL_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}")
         if not self.brand.strip() or len(self.brand) > 60 or not self.brand.isprintable():
@@ -248,6 +250,13 @@ def _documents_mistakes(url: str) -> list[str]:
     if _s3_endpoint(url).scheme not in ("", "http", "https"):
         return ["PORTAL_DOCUMENTS_URL must name its endpoint_url as http://… or https://…"]
     return []
+
+
+def _scan_mistakes(command: str) -> list[str]:
+    try:
+        return [] if not command or shlex.split(command) else ["PORTAL_SCAN_COMMAND must be a command, or empty"]
+    except ValueError:
+        return ["PORTAL_SCAN_COMMAND has a quote that is not closed"]
 
 
 def _s3_endpoint(url: str) -> SplitResult:

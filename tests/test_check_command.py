@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -175,3 +176,18 @@ def test_settings_on_which_the_portal_does_not_start_are_named_by_the_command_to
 
 def test_the_command_explains_itself(app: Portal) -> None:
     assert "fit for production" in app.test_cli_runner().invoke(args=["check", "--help"]).output
+
+
+def test_a_store_of_documents_that_cannot_be_written_is_told(fit: Portal) -> None:
+    folder = Path(fit.settings.documents_url.removeprefix("file:"))
+    assert "PORTAL_DOCUMENTS_URL" not in check(fit).output
+    assert [file for file in folder.rglob("*") if file.is_file()] == []
+    shutil.rmtree(folder)
+    folder.write_text("in the way")
+    assert [line for line in faults(fit) if "PORTAL_DOCUMENTS_URL" in line]
+
+
+def test_a_scanner_that_is_not_there_is_told(fit: Portal) -> None:
+    for command, is_there in (("/nowhere/clamdscan --quiet", False), (f"{sys.executable} -c pass", True), ("", True)):
+        fit.settings = replace(fit.settings, scan_command=command)
+        assert ("PORTAL_SCAN_COMMAND" in check(fit).output) != is_there

@@ -193,6 +193,19 @@ def store_of(settings: Settings) -> Store:
     return Folder(Path(url.removeprefix("file:")).absolute())
 
 
+def probe(store: Store) -> None:
+    """Whether uploads can be taken and contents be written, as far as that shows without leaving one. Raises StoreUnavailable."""
+    upload = Incoming(store.incoming)
+    try:
+        upload.write(b"probe")
+        upload.seek(0)
+        address = Address("probe", upload.sha256)
+        store.keep(address, upload)
+        store.remove(address)
+    finally:
+        upload.discard()
+
+
 def sweep(store: Store) -> int:
     """Remove what uploads left whose worker was killed. Returns how many there were."""
     dead = 0

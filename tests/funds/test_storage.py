@@ -256,6 +256,12 @@ def test_a_setting_that_names_a_store_is_taken(url: str) -> None:
     assert replace(SETTINGS, documents_url=url).mistakes() == []
 
 
+@pytest.mark.parametrize("command", ['clamdscan "unclosed', "   "])
+def test_a_scanner_that_is_no_command_is_refused(command: str) -> None:
+    [wrong] = replace(SETTINGS, scan_command=command).mistakes()
+    assert "PORTAL_SCAN_COMMAND" in wrong
+
+
 def test_production_sends_documents_over_https_only() -> None:
     production = Settings(issuer="https://portal.example", secret_key=SECRET_KEY)
     assert production.mistakes() == []
