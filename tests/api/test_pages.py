@@ -14,6 +14,7 @@ from playwright.sync_api import Browser
 from portal.api import curl
 from portal.api.openapi import PREFIX
 from portal.api.operations import path_of
+from portal.api.pages import SUBJECTS
 from portal.api.problems import PROBLEMS
 from portal.api.registry import TABLE, Endpoint
 from portal.consents.catalogue import CATALOGUE
@@ -53,6 +54,12 @@ def test_anyone_can_read_about_every_call_and_every_scope(world: World) -> None:
     assert {f"/developers/problems/{kind}" for kind in PROBLEMS} <= set(page.links)
     assert len(page.ids) == len(set(page.ids))
     assert {link.removeprefix("#") for link in page.links if link.startswith("#")} <= set(page.ids)
+
+
+def test_the_first_call_that_is_shown_is_the_list_of_funds(world: World) -> None:
+    assert {line.subject for line in TABLE} == set(SUBJECTS)
+    command = curl.line_of(next(line for line in TABLE if line.name == "list_funds"), world.app.settings.issuer + PREFIX)
+    assert unescape(read(world, "/developers")).count(f"<code>{command}</code>") == 2
 
 
 def test_the_page_is_small_when_packed(world: World) -> None:
