@@ -203,9 +203,14 @@ def ended_reason(row: Any, *, now: datetime) -> str | None:
         return CLIENT_DISABLED
     if row.accepted_at is None or row.membership_ended_at is not None or row.user_disabled_at is not None:
         return USER_LEFT
-    if row.session_id is not None and _session_is_over(row, now):
-        return SIGNED_OUT
-    return None
+    if row.session_id is None:
+        return REVOKED if _was_offline(row) else None
+    return SIGNED_OUT if _session_is_over(row, now) else None
+
+
+def _was_offline(row: Any) -> bool:
+    """Whether it was given for offline access, which the consent of today does not hold: there is no session to die with."""
+    return catalogue.OFFLINE_ACCESS in row.authorized_scope and catalogue.OFFLINE_ACCESS not in row.consent_scope
 
 
 def _session_is_over(row: Any, now: datetime) -> bool:

@@ -35,6 +35,8 @@ def test_offline_access_taken_back_ends_the_refreshing(corridor: Corridor) -> No
     assert after["consent_id"] == before["consent_id"]
     refused = corridor.refresh(before["refresh_token"])
     assert refused.status_code == 400 and refused.json is not None and refused.json["error"] == "invalid_grant"
+    assert corridor.call(before["access_token"]).status_code == 401
+    assert corridor.call(after["access_token"]).status_code == 200
     corridor.tick = ["offline_access"]
     corridor.tokens(prompt="consent")
     assert corridor.refresh(before["refresh_token"]).status_code == 200
