@@ -83,12 +83,15 @@ def _digest(text: str) -> str:
     return f'"{base64.urlsafe_b64encode(digest).decode()}"'
 
 
-def versions_to_change(request: Request) -> frozenset[int]:
+def versions_to_change(request: Request, *, required: bool) -> frozenset[int] | None:
     """The versions that `If-Match` names, by strong comparison (RFC 9110 §13.1.1); a tag that is no version names none.
 
-    Raises PreconditionRequired (RFC 6585 §3) without the header, and for `*`, which would match what nobody has read.
+    None without the header, where it is not required. Raises PreconditionRequired (RFC 6585 §3) where it is, and for `*`,
+    which would match what nobody has read.
     """
     named = request.if_match
+    if "If-Match" not in request.headers and not required:
+        return None
     if "If-Match" not in request.headers or named.star_tag:
         raise PreconditionRequired
     return frozenset(int(tag) for tag in named.as_set() if tag and VERSION.fullmatch(tag))

@@ -60,7 +60,10 @@ def change_fund(call: WritingCall, fund_id: str) -> Answer:
     """Change some details of a fund."""
     fund_id = checked(fund_id, FUND)
     return _answer(
-        found(changing.change(call.session, fund.KIND, fund_id, call.body, call.versions, by=partner(call), now=call.now), FUND)
+        found(
+            changing.change(call.session, fund.KIND, fund_id, call.body, call.versions or (), by=partner(call), now=call.now),
+            FUND,
+        )
     )
 
 
@@ -98,6 +101,6 @@ def get_reference_data(call: Call, fund_id: str) -> Answer:
 def load_reference_data(call: WritingCall, fund_id: str) -> Answer:
     """Load chart of accounts, investment codes and opening balances into a fund, in place of what was there."""
     name = found(fund.find_name(call.connection, call.business_id, checked(fund_id, FUND)), FUND)
-    version = reference_data.load(call.session, fund_id, name, call.body, by=partner(call), now=call.now)
+    version = reference_data.load(call.session, fund_id, name, call.body, call.versions, by=partner(call), now=call.now)
     counts = {listed: len(call.body.get(listed, ())) for listed in reference_data.LISTS}
     return Answer(body={"fund_id": fund_id, "as_at": call.body["as_at"], **counts}, version=version)

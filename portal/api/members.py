@@ -91,7 +91,7 @@ def _one(call: Call, kind: Kind, object_id: str, word: str) -> Answer:
 
 def _changed(call: WritingCall, kind: Kind, object_id: str, word: str) -> Answer:
     object_id = checked(object_id, word)
-    row = changing.change(call.session, kind, object_id, call.body, call.versions, by=partner(call), now=call.now)
+    row = changing.change(call.session, kind, object_id, call.body, call.versions or (), by=partner(call), now=call.now)
     return _answer(kind, found(row, word))
 
 

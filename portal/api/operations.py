@@ -128,7 +128,8 @@ def parameters_of(line: Endpoint) -> list[dict[str, Any]]:
 def _headers_of(line: Endpoint) -> list[dict[str, Any]]:
     if not line.writes:
         return [IF_NONE_MATCH] if line.answer else [IF_NONE_MATCH, RANGE]
-    return [header for header, takes in ((IF_MATCH, line.conditional), (IDEMPOTENCY_KEY, line.idempotent)) if takes]
+    if_match = {**IF_MATCH, "required": line.conditional}
+    return [header for header, takes in ((if_match, line.may_be_conditional), (IDEMPOTENCY_KEY, line.idempotent)) if takes]
 
 
 def _request_body(line: Endpoint) -> dict[str, Any]:

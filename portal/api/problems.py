@@ -236,7 +236,7 @@ def of_call(line: Endpoint) -> list[Problem]:
         can.add(cursor.BadCursor)
     if "<" in line.path:
         can.add(errors.NotFound)
-    if line.conditional:
+    if line.may_be_conditional:
         can |= {errors.PreconditionFailed, errors.PreconditionRequired}
     if line.idempotent:
         can |= {idempotency.BadKey, idempotency.KeyReused}

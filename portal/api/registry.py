@@ -58,8 +58,8 @@ class WritingCall(Call):
 
     session: Session
     body: Any
-    versions: frozenset[int]
-    """Those that `If-Match` names; a change is for one of them only. Empty for a call that takes no `If-Match`."""
+    versions: frozenset[int] | None
+    """Those that `If-Match` names; a change is for one of them only. None when it may go without and does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ class Endpoint:
     status: int = 200
     body: BodyKind | None = None
     conditional: bool = False
-    """Takes `If-Match`, and refuses to work without."""
+    """Refuses to work without `If-Match`."""
     idempotent: bool = False
     """Takes an `Idempotency-Key`."""
     refuses: tuple[type[PortalError], ...] = ()
@@ -100,6 +100,11 @@ class Endpoint:
     @property
     def writes(self) -> bool:
         return self.method != "GET"
+
+    @property
+    def may_be_conditional(self) -> bool:
+        """Takes `If-Match`: what puts something in place of something else may say in place of what."""
+        return self.conditional or self.method == "PUT"
 
     def serve(self, **path: str) -> Response:
         """Guard, then view, then "last accessed": a call that is refused or fails moves nothing."""
@@ -123,7 +128,7 @@ class Endpoint:
             access = guard.check(connection, request, self.scopes, settings=app.settings, now=db.utcnow())
         given = parameters.read_all(self.query, request.args)
         sent = self.body.read(request, access) if self.body else Sent(None, b"")
-        versions = answers.versions_to_change(request) if self.conditional else frozenset[int]()
+        versions = answers.versions_to_change(request, required=self.conditional) if self.may_be_conditional else None
         key = idempotency.read_key(request) if self.idempotent else None
 
         connection, now = db.session.connection(), db.utcnow()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import Connection, Row, Select, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from portal.db import table_of
+from portal.errors import PreconditionFailed
 from portal.funds import telling
 from portal.funds.models import Fund, ReferenceData
 from portal.funds.telling import Partner
@@ -37,6 +38,12 @@ def _load_of(dialect: Any) -> Any:
     ).returning(_data.c.version)
 
 
+REPLACE = (
+    update(_data)
+    .where(_data.c.fund_id == bindparam("fund"), _data.c.version.in_(bindparam("versions", expanding=True)))
+    .values({name: bindparam(name) for name in ("as_at", *LISTS, "loaded_at")} | {"version": _data.c.version + 1})
+    .returning(_data.c.version)
+)
 LOAD = {"postgresql": _load_of(postgresql), "sqlite": _load_of(sqlite)}
 
 Fault = tuple[tuple[str | int, ...], str]
@@ -70,19 +77,37 @@ def _repeated(keys: list[Any]) -> list[int]:
     return places
 
 
-def load(session: Session, fund_id: str, fund_name: str, data: Mapping[str, Any], *, by: Partner, now: datetime) -> int:
-    """Store the data of a fund of the business, and tell the business. Returns its version, counted up by each load."""
-    version = store(session.connection(), fund_id, data, now=now)
+def load(
+    session: Session,
+    fund_id: str,
+    fund_name: str,
+    data: Mapping[str, Any],
+    versions: Collection[int] | None,
+    *,
+    by: Partner,
+    now: datetime,
+) -> int:
+    """Store the data of a fund of the business, and tell the business. Returns its version, counted up by each load.
+
+    Raises PreconditionFailed when what is there is in none of `versions`; with None it may be anything, or nothing.
+    """
+    version = store(session.connection(), fund_id, data, versions, now=now)
     telling.tell(session, by, "data.reference_data_loaded", now=now, fund_id=fund_id, fund_name=fund_name)
     return version
 
 
-def store(connection: Connection, fund_id: str, data: Mapping[str, Any], *, now: datetime) -> int:
-    """Put the data in place of what was there. Returns its version."""
+def store(
+    connection: Connection, fund_id: str, data: Mapping[str, Any], versions: Collection[int] | None = None, *, now: datetime
+) -> int:
+    """Put the data in place of what was there, or only in place of one of `versions`. Returns its version."""
     values = {"fund_id": fund_id, "as_at": date.fromisoformat(data["as_at"]), "loaded_at": now}
     values |= {name: list(data.get(name, ())) for name in LISTS}
-    version: int = connection.execute(LOAD[connection.dialect.name], values).scalar_one()
-    return version
+    if versions is None:
+        return connection.execute(LOAD[connection.dialect.name], values).scalar_one()  # type: ignore[no-any-return]
+    version = connection.execute(REPLACE, {**values, "fund": fund_id, "versions": list(versions)}).scalar()
+    if version is None:
+        raise PreconditionFailed
+    return version  # type: ignore[no-any-return]
 
 
 def find(connection: Connection, business_id: str, fund_id: str) -> Row[Any] | None:

@@ -204,6 +204,25 @@ def test_reference_data_takes_the_place_of_what_was_there(world: World, token: s
     assert told(world) == ["Ledgerly loaded reference data into Bluegum Super Fund."] * 2
 
 
+def test_a_load_may_say_what_it_takes_the_place_of(world: World, token: str) -> None:
+    [fund_id] = world.add_funds("Bluegum Super Fund")
+
+    def load(tag: str | None, as_at: str = "2026-07-01") -> Any:
+        headers = {} if tag is None else {"If-Match": tag}
+        data = {**REFERENCE_DATA, "as_at": as_at}
+        return world.call(f"/funds/{fund_id}/reference-data", token, method="PUT", headers=headers, json=data)
+
+    assert load('"1"').status_code == 412
+    first = load(None)
+    before = state(world)
+    for tag, status in (('"7"', 412), (f"W/{first.headers['ETag']}", 412), ("*", 428), ("", 412)):
+        assert load(tag, "2027-07-01").status_code == status, tag
+    assert state(world) == before
+    second = load(first.headers["ETag"], "2028-07-01")
+    assert (second.status_code, second.headers["ETag"]) == (200, '"2"')
+    assert world.call(f"/funds/{fund_id}/reference-data", token).json == {**REFERENCE_DATA, "as_at": "2028-07-01"}
+
+
 # changes
 
 
