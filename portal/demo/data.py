@@ -23,7 +23,7 @@ from portal.demo.chance import Chance
 from portal.demo.people import COMPANIES, PASSWORD, PEOPLE, TOTP_SECRET, Company, Person
 from portal.demo.portfolio import Portfolio
 from portal.funds import storage
-from portal.funds.models import Fund, Member, PensionAccount
+from portal.funds.models import Fund, Member, PensionAccount, ReferenceData
 from portal.oauth import keys
 
 EMPTY, LOADED, FOREIGN = "empty", "loaded", "foreign"
@@ -151,6 +151,7 @@ def _add_funds(session: Session, businesses: dict[str, Business], chance: Chance
         (Fund, made.funds),
         (Member, made.members),
         (PensionAccount, made.pension_accounts),
+        (ReferenceData, made.reference_data),
     )
     for model, rows in tables:
         session.execute(insert(table_of(model)), rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from portal.demo import words
@@ -17,15 +18,18 @@ ENTITY_WEIGHTS = (70, 24, 6)
 MEMBER_WEIGHTS = (22, 58, 9, 11)
 """How many of a hundred funds have one, two, three and four members."""
 PENSION_AGE_YEARS = 65
+WITHOUT_BOOKS_EVERY = 4
+"""Of how many funds one has no reference data yet."""
 
 
 @dataclass
 class Portfolio:
-    """Rows of the three tables, parents first."""
+    """Rows of the four tables, parents first."""
 
     funds: Rows = field(default_factory=list)
     members: Rows = field(default_factory=list)
     pension_accounts: Rows = field(default_factory=list)
+    reference_data: Rows = field(default_factory=list)
 
 
 def add_funds(portfolio: Portfolio, company: Company, business_id: str, chance: Chance, *, now: datetime) -> None:
@@ -38,7 +42,10 @@ def add_funds(portfolio: Portfolio, company: Company, business_id: str, chance: 
             names.add(name)
             fund = _fund(business_id, name, f"{_letters(name)}{len(names):03}", chance, now)
             portfolio.funds.append(fund)
+            before = len(portfolio.members)
             _add_members(portfolio, fund, surname, chance, now.date())
+            if len(names) % WITHOUT_BOOKS_EVERY:
+                portfolio.reference_data.append(_books(fund, portfolio.members[before:], now))
 
 
 def _fund_name(surname: str, chance: Chance) -> str:
@@ -110,3 +117,25 @@ def _add_pension(portfolio: Portfolio, member: dict[str, Any], chance: Chance, t
             "version": 1,
         }
     )
+
+
+def _books(fund: dict[str, Any], members: Rows, now: datetime) -> dict[str, Any]:
+    """Reference data that balances: what the members have is in cash and in two kinds of shares."""
+    total = sum((member["balance"] for member in members), Decimal(0))
+    cash, listed = ((total * part).quantize(Decimal("0.01")) for part in (Decimal("0.18"), Decimal("0.47")))
+    balances = (("604", None, cash), ("776", words.INVESTMENTS[0], listed), ("776", words.INVESTMENTS[1], total - cash - listed))
+    return {
+        "fund_id": fund["id"],
+        "as_at": date(now.year - 1, 7, 1),
+        "chart_of_accounts": [{"code": code, "name": name, "type": kind} for code, name, kind in words.ACCOUNTS],
+        "investment_codes": [{"code": code, "name": name} for code, name in words.INVESTMENTS],
+        "opening_balances": [
+            *(
+                {"account_code": code, "amount": f"{amount:.2f}"} | ({"investment_code": of[0]} if of else {})
+                for code, of, amount in balances
+            ),
+            {"account_code": "501", "amount": f"{-total:.2f}"},
+        ],
+        "version": 1,
+        "loaded_at": now - timedelta(days=300),
+    }

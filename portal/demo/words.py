@@ -60,3 +60,12 @@ LEGAL_ENTITY_TYPES = (
 )
 
 TAGS = ("audit due", "corporate trustee", "crypto", "new client", "pension", "property", "return lodged", "review", "wind-up")
+
+ACCOUNTS = (
+    ("242", "Employer contributions", "income"), ("285", "Investment income", "income"), ("301", "Accountancy fees", "expense"),
+    ("501", "Member balances", "equity"), ("604", "Cash at bank", "asset"), ("776", "Shares in listed companies", "asset"),
+    ("850", "Income tax payable", "liability"),
+)  # fmt: skip
+"""Code, name and type of the accounts of a fund."""
+
+INVESTMENTS = (("WTLG", "Wattle Grove Industries"), ("BGMR", "Bluegum Resources"))

@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from portal.demo import people
+from portal.api import validation
+from portal.db import utcnow
+from portal.demo import people, portfolio
 from portal.demo.chance import ABN_WEIGHTS, Chance, with_check_digits
+from portal.demo.portfolio import Portfolio
+from portal.funds import reference_data
 
 
 def is_valid_abn(abn: str) -> bool:
@@ -49,3 +53,13 @@ def test_priya_is_in_twelve_businesses_with_each_peculiarity() -> None:
 def test_every_business_has_someone_who_controls_access() -> None:
     for company in people.COMPANIES:
         assert any(place.role == "access_controller" and place.accepted for place in company.people), company
+
+
+def test_the_reference_data_of_the_demo_is_such_as_a_partner_may_load() -> None:
+    made = Portfolio()
+    for company in people.COMPANIES:
+        portfolio.add_funds(made, company, "business", Chance(), now=utcnow())
+    assert 0 < len(made.reference_data) < len(made.funds)
+    for row in made.reference_data:
+        data = {"as_at": row["as_at"].isoformat(), **{name: row[name] for name in reference_data.LISTS}}
+        validation.check(data, "ReferenceData", rules=reference_data.faults)
