@@ -46,7 +46,11 @@ def _claim_of(dialect: Any) -> Any:
 
 CLAIM = {"postgresql": _claim_of(postgresql), "sqlite": _claim_of(sqlite)}
 FIND = select(_call.c.request_digest, _call.c.status, _call.c.headers, _call.c.body).where(_call.c.key_digest == bindparam("key"))
-KEEP = update(_call).where(_call.c.key_digest == bindparam("key"))
+KEEP = (
+    update(_call)
+    .where(_call.c.key_digest == bindparam("key"))
+    .values(status=bindparam("answered"), headers=bindparam("told"), body=bindparam("said"))
+)
 SWEEP = delete(_call).where(
     _call.c.key_digest.in_(
         select(_call.c.key_digest)
@@ -108,7 +112,7 @@ def once(
         return _told_before(connection, named, request_digest)
     connection.execute(SWEEP, times)
     reply = work()
-    connection.execute(KEEP.values(status=reply.status, headers=dict(reply.headers), body=reply.body), named)
+    connection.execute(KEEP, {**named, "answered": reply.status, "told": dict(reply.headers), "said": reply.body})
     return reply
 
 

@@ -23,6 +23,7 @@ FIND: Select[Any] = select(*SUMMARY_COLUMNS, _fund.c.address, _fund.c.version).w
     _fund.c.id == bindparam("object_id"), _fund.c.business_id == bindparam("business_id")
 )
 EXISTS = select(_fund.c.name).where(_fund.c.id == bindparam("fund_id"), _fund.c.business_id == bindparam("business_id"))
+ADD = insert(_fund)
 COUNT_ONE_MORE = update(_business).where(_business.c.id == bindparam("of")).values(fund_count=_business.c.fund_count + 1)
 UNSAID: Mapping[str, Any] = {"status": "active", "tags": [], "latest_period_update": None, "address": {}}
 """What a new fund has when nothing else is said."""
@@ -58,9 +59,8 @@ def create(session: Session, new: Mapping[str, Any], *, by: Partner, now: dateti
     said = {**UNSAID, **{name: value for name, value in new.items() if name in KIND.fields}}
     values = {name: stored(_fund.c[name], value) for name, value in said.items()}
     connection = session.connection()
-    connection.execute(
-        insert(_fund).values(id=fund_id, business_id=by.business_id, version=1, created_at=now, updated_at=now, **values)
-    )
+    made = {"id": fund_id, "business_id": by.business_id, "version": 1, "created_at": now, "updated_at": now}
+    connection.execute(ADD, {**made, **values})
     connection.execute(COUNT_ONE_MORE, {"of": by.business_id})
     books = new.get("reference_data")
     if books is not None:

@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from portal.audit import record
 from portal.clients.models import Client
+from portal.db import table_of
+
+_client = table_of(Client)
+
+FIND_NAME = select(_client.c.client_name).where(_client.c.client_id == bindparam("client_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,7 @@ class Partner:
 
 def tell(session: Session, partner: Partner, kind: str, *, now: datetime, **facts: Any) -> None:
     """Add the event to the business's history. `facts` are names and which members changed; never a value of theirs."""
-    name = session.scalar(select(Client.client_name).where(Client.client_id == partner.client_id))
+    name = session.connection().execute(FIND_NAME, {"client_id": partner.client_id}).scalar()
     record.record(
         session,
         kind,
