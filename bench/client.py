@@ -57,6 +57,11 @@ class Connection:
         kind = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Content-Length": str(len(form))}
         return self._exchange("POST", path, {**headers, **kind}, form)
 
+    def post_json(self, path: str, value: Any, headers: Mapping[str, str]) -> Answer:
+        body = json.dumps(value).encode()
+        sized = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        return self._exchange("POST", path, {**headers, **sized}, body)
+
     def close(self) -> None:
         self._socket.close()
 

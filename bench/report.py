@@ -27,9 +27,11 @@ def table(measured: Sequence[Sequence[Figures]]) -> list[bool]:
     """Print the figures of each call at each size. Returns the verdicts."""
     lines: list[tuple[str, ...]] = [HEADINGS]
     verdicts = []
+    named = {sizes[0].scenario.name: sizes for sizes in measured}
     for sizes in measured:
         for number, one in enumerate(sizes):
-            grown = one.multiple / sizes[0].multiple - 1 if number else None
+            like = named.get(one.scenario.like or "", [])[number:] or (sizes if number else [])
+            grown = one.multiple / like[0].multiple - 1 if like and one.seconds else None
             good = bool(one.seconds) and one.multiple <= one.scenario.target and (grown is None or grown <= GROWTH)
             verdicts.append(good)
             lines.append(_line(one, grown, good=good))

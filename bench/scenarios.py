@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from bench.client import Answer, Connection, WrongError
-from bench.world import REDIRECT_URI, SCOPE, Facts, Item, id_of
+from bench.world import REDIRECT_URI, SCOPE, Facts, Item, deep_name, id_of
 from portal import crypto
 
 PAGE = 20
@@ -23,6 +24,11 @@ UPLOAD = (
     b'--bench\r\nContent-Disposition: form-data; name="type"\r\n\r\nannual_return\r\n'
     b'--bench\r\nContent-Disposition: form-data; name="file"; filename="return.pdf"\r\nContent-Type: application/pdf\r\n\r\n'
 )
+NEW_FUND = {
+    "code": "ZNEW01", "name": "Zz New Fund", "legal_entity_type": "SMSF", "abn": "51824753556", "tags": ["new client"],
+    "address": {"street_address": "1 Wharf Street", "locality": "Sydney", "region": "NSW", "postal_code": "2000"},
+}  # fmt: skip
+"""Its name comes after all others, so that the first page of a list stays as it is."""
 
 Call = Callable[[Connection, Facts, Item], tuple[int, list[Item]]]
 """Makes one call with an item and checks its answer; returns the answer's size and what later calls can use."""
@@ -41,6 +47,8 @@ class Scenario:
     """Whether an item is used up by a call."""
     share: int = 1
     """For how many calls of a cheap scenario this one makes one; its calls take their time or leave much behind."""
+    like: str | None = None
+    """The name of the one before it that it may be no dearer than, apart from the growth that is met."""
 
 
 def expect(what: str, found: Any, expected: Any) -> None:
@@ -95,6 +103,24 @@ def upload(connection: Connection, facts: Facts, item: Item) -> tuple[int, list[
     told = answer.json(201)
     expect("the size", told["size"], len(content))
     expect("the digest", told["sha256"], hashlib.sha256(content).hexdigest())
+    return len(answer.body), [item]
+
+
+def list_far_down(connection: Connection, _facts: Facts, item: Item) -> tuple[int, list[Item]]:
+    """A page somewhere in a list of 100,000; the item's secret is a token and the cursor to go on from."""
+    token, _, cursor = item.secret.partition(" ")
+    answer = connection.get(f"/api/v1/funds?limit={PAGE}&cursor={cursor}", {"Authorization": f"Bearer {token}"})
+    told = answer.json()
+    expect("the funds", [fund["name"] for fund in told["data"]], [deep_name(item.number + n) for n in range(1, PAGE + 1)])
+    return len(answer.body), [item]
+
+
+def create_fund(connection: Connection, _facts: Facts, item: Item) -> tuple[int, list[Item]]:
+    headers = {**bearer(item), "Idempotency-Key": secrets.token_urlsafe(16)}
+    answer = connection.post_json("/api/v1/funds", NEW_FUND, headers)
+    told = answer.json(201)
+    expect("the name", told["name"], NEW_FUND["name"])
+    expect("where it is", answer.headers["location"], f"/api/v1/funds/{told['id']}")
     return len(answer.body), [item]
 
 
@@ -168,6 +194,9 @@ SCENARIOS = (
     Scenario("userinfo", 3.0, userinfo, "access"),
     Scenario("list 20 funds", 5.0, list_funds, "access with funds"),
     Scenario("upload 1 MB document", 120.0, upload, "access with funds", share=10),
+    Scenario("first 20 of 100,000 funds", 5.0, list_funds, "access with many funds"),
+    Scenario("20 of 100,000 funds, at any depth", 5.0, list_far_down, "cursor", like="first 20 of 100,000 funds"),
+    Scenario("create a fund", 30.0, create_fund, "access with funds"),
     Scenario("revocation", 5.0, revoke, "to revoke", spends=True),
     Scenario("refresh with rotation", 6.5, refresh, "refresh"),
     Scenario("authorize to code", 6.0, authorize, "session"),

@@ -11,14 +11,21 @@ from dataclasses import dataclass
 
 import psycopg
 
+from bench import servers
 from portal import create_app, crypto, db, schema
 from portal.config import Settings
 from portal.consents.catalogue import CATALOGUE
+from portal.crypto import Keyring
+from portal.funds import cursor as cursors
 from portal.oauth import keys
 
 CLIENTS = 20
 PLACES_WITH_FUNDS = 50
 FUNDS = 25
+MANY_FUNDS = 100_000
+"""What the first business has beyond those, named so that they come after them."""
+DEEP_ID = 10**12
+"""Where the ids of those begin."""
 REVOCABLE = 8000
 """Authorizations beyond one for each consent, there to be revoked."""
 SECRET = crypto.CLIENT_SECRET + "a-secret-that-only-this-bench-knows-0123456789"
@@ -82,8 +89,25 @@ def items(kind: str, consents: int, most: int) -> list[Item]:
     if kind == "access with funds":
         numbers = [number for number in range(consents) if has_funds(number // CLIENTS, consents)]
         return [Item(number, secret_of(crypto.ACCESS_TOKEN, number)) for number in chance.sample(numbers, IN_USE)]
+    if kind == "access with many funds":
+        return [Item(number, secret_of(crypto.ACCESS_TOKEN, number)) for number in range(CLIENTS)]
+    if kind == "cursor":
+        return [_far_down(number, depth) for number, depth in enumerate(chance.sample(range(MANY_FUNDS - 100), IN_USE))]
     prefix = {"access": crypto.ACCESS_TOKEN, "refresh": crypto.REFRESH_TOKEN}[kind]
     return [Item(number, secret_of(prefix, number)) for number in chance.sample(range(consents), min(consents, most))]
+
+
+def deep_name(number: int) -> str:
+    """Of the first business's many funds the one of this number, counted from 0, in the order of the list."""
+    return f"Fund deep {number:06d}"
+
+
+def _far_down(number: int, depth: int) -> Item:
+    """A token of the first business, and the cursor after the fund at this depth, sealed as the portal seals it."""
+    token = secret_of(crypto.ACCESS_TOKEN, number % CLIENTS)
+    query = (id_of("business", 0), None, None, None)
+    cursor = cursors.make(Keyring(servers.SECRET_KEY), query, (deep_name(depth), id_of("fund", DEEP_ID + depth)))
+    return Item(depth, f"{token} {cursor}")
 
 
 def every(consents: int) -> int:
@@ -110,7 +134,12 @@ def build(settings: Settings, consents: int) -> None:
         )  # no foreign key is checked: there are millions, and they hold
         numbers = {"consents": consents, "places": consents // CLIENTS, "clients": CLIENTS, "all": consents + REVOCABLE}
         texts = {"scope": SCOPE, "secret": SECRET, "redirect_uri": REDIRECT_URI}
-        funds = {"funds": FUNDS, "every": every(consents), "funded": min(PLACES_WITH_FUNDS, consents // CLIENTS)}
+        funds = {
+            "many": MANY_FUNDS,
+            "funds": FUNDS,
+            "every": every(consents),
+            "funded": min(PLACES_WITH_FUNDS, consents // CLIENTS),
+        }
         for statement in FILL:
             connection.execute(statement, numbers | texts | funds, prepare=False)
         for settle in ("VACUUM (ANALYZE)", "CHECKPOINT"):
@@ -166,6 +195,10 @@ FILL = (
     SELECT {_id("fund", "n * %(every)s * %(funds)s + f")}, {_id("business", "n * %(every)s")},
         'Fund ' || lpad(f::text, 4, '0'), 'F' || f, 'active', '["audit due"]', 'SMSF', '51824753556', '2026-06-30', '{ADDRESS}',
         1, now(), now() {_each("funded")}, generate_series(0, %(funds)s - 1) AS f""",
+    f"""INSERT INTO funds (id, business_id, name, code, status, tags, legal_entity_type, abn, latest_period_update, address,
+        version, created_at, updated_at)
+    SELECT {_id("fund", f"{DEEP_ID} + n")}, {_id("business", "0")}, 'Fund deep ' || lpad(n::text, 6, '0'), 'D' || n, 'active',
+        '["audit due"]', 'SMSF', '51824753556', '2026-06-30', '{ADDRESS}', 1, now(), now() {_each("many")}""",
     f"""INSERT INTO consents (id, user_id, business_id, client_id, scope, asked, duration, role, granted_at, expires_at)
     SELECT {_id("consent", "n")}, {_id("user", "n / %(clients)s")}, {_id("business", "n / %(clients)s")},
         {_id("client", "mod(n, %(clients)s)")}, %(scope)s, %(scope)s, '12_months', 'fund_administrator', now(),
