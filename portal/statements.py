@@ -25,7 +25,9 @@ _numbers = count(1)
 class Prepared:
     """One Core statement that is run over and over. On PostgreSQL each connection prepares it once, and sends values only.
 
-    Only for connections that commit each statement by itself (`db.reader`). Rows have their columns as attributes.
+    That is for connections that commit each statement by itself (`db.reader`). In a transaction SQLAlchemy executes it: the
+    driver must know where one begins, and throws away what was prepared when one is rolled back. Rows have their columns
+    as attributes.
     """
 
     def __init__(self, statement: Core) -> None:
@@ -54,7 +56,7 @@ class Prepared:
     def _send(self, connection: Connection, values: Mapping[str, Any]) -> _Answer | None:
         """What PostgreSQL answered; None when SQLAlchemy is to execute instead.
 
-        That is on other databases, and for what PostgreSQL refuses: SQLAlchemy then tells it as its own error, and
+        That is on other databases, in a transaction, and for what PostgreSQL refuses: SQLAlchemy then tells it as its own error, and
         drops a connection that has died. A dead connection sends nothing, and a statement that failed changed nothing.
         """
         if connection.dialect.name != "postgresql":
@@ -65,6 +67,8 @@ class Prepared:
         try:
             if here is None:
                 driver: Any = connection.connection.driver_connection
+                if not driver.autocommit:
+                    return None
                 here = connection.info[self] = _OnConnection(self._compiled, driver)
             return here.send(values)
         except psycopg.Error:

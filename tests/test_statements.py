@@ -55,6 +55,17 @@ def test_what_the_database_refuses_is_the_same_error_as_ever(app: Portal) -> Non
         assert len(FIND.rows(connection, kind="told")) == 1
 
 
+def test_in_a_transaction_it_is_part_of_it_again_after_a_rollback_too(app: Portal) -> None:
+    with app.app_context():
+        for _round in range(3):
+            store(db.session.connection(), "one")
+            assert FIND.first(db.session.connection(), kind="told").id == "one"
+            assert RENAME.run(db.session.connection(), old="told", new="retold") == 1
+            db.rollback()
+        with db.reader() as connection:
+            assert FIND.rows(connection, kind="told") == FIND.rows(connection, kind="retold") == []
+
+
 def test_a_connection_that_died_fails_one_request_and_is_replaced(app: Portal, database_kind: str) -> None:
     if database_kind == "sqlite":
         return  # a file has no connection to lose
