@@ -177,9 +177,10 @@ class _FilePieces:
         self._file.seek(start)
 
     def __iter__(self) -> Iterator[bytes]:
-        while self._left > 0 and (piece := self._file.read(min(PIECE_BYTES, self._left))):
-            self._left -= len(piece)
-            yield piece
+        with self._file:
+            while self._left > 0 and (piece := self._file.read(min(PIECE_BYTES, self._left))):
+                self._left -= len(piece)
+                yield piece
 
     def close(self) -> None:
         self._file.close()

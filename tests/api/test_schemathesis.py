@@ -38,10 +38,11 @@ def bounded(examples: int, **more: Any) -> settings:
 
 
 @pytest.fixture(scope="module")
-def world(database_kind: str, _databases: Databases) -> Iterator[World]:
+def world(database_kind: str, _databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folders = shared._folders(tmp_path_factory.mktemp("portal"))
     with (
         _databases(database_kind).copy("migrated", shared._migrate) as url,
-        shared._application(shared._settings(url, api_calls_per_minute=CALLS_PER_MINUTE)) as app,
+        shared._application(shared._settings(url, api_calls_per_minute=CALLS_PER_MINUTE, **folders)) as app,
     ):
         yield World(app)
 
