@@ -86,8 +86,13 @@ class AuthorizationRequest:
     expected_sub: str | None = None
     login_hint: str | None = None
     business_id: str | None = None
-    parameters: dict[str, str] = field(default_factory=dict)
-    """The raw parameters, percent-encoded, so that they can be parked as JSON and read again."""
+    given: dict[str, str] = field(default_factory=dict)
+    """The parameters as they came."""
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The parameters, percent-encoded, so that they can be parked as JSON and read again."""
+        return park(self.given)
 
 
 def read_query(raw: bytes) -> list[tuple[str, str]]:
@@ -190,7 +195,7 @@ def check(client: Any, parameters: dict[str, str], repeated: set[str]) -> Author
             id_token_hint=parameters.get("id_token_hint"),
             login_hint=parameters.get("login_hint"),
             business_id=parameters.get("business_id"),
-            parameters=park(parameters),
+            given=parameters,
             **_claims(parameters),
         )
     except OAuth2Error as error:
