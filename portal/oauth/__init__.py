@@ -19,3 +19,4 @@ def init_app(app: Flask, csrf: CSRFProtect) -> None:
     app.register_blueprint(logout_pages.bp)
     csrf.exempt(logout_pages.bp)  # a partner's form comes without our token; the page that asks checks it itself
     app.cli.add_command(commands.group)
+    app.cli.add_command(commands.tokens_group)

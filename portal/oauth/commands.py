@@ -1,4 +1,4 @@
-"""`flask keys`: the keys that sign ID tokens, as the operator sees and replaces them."""
+"""`flask keys` and `flask tokens`: the keys that sign ID tokens, and the tokens whose time is over, as the operator sees them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 
 from portal import db
 from portal.crypto import DecryptionError
-from portal.oauth import keys
+from portal.oauth import keys, pruning
 
 group = AppGroup("keys", help="The keys that sign ID tokens.")
+tokens_group = AppGroup("tokens", help="Access and refresh tokens.")
 
 
 @group.command("rotate")
@@ -59,6 +60,17 @@ def prune_command() -> None:
     with _changing() as session:
         kids = keys.prune(session, now=db.utcnow())
     click.echo(f"Deleted {len(kids)} old keys{': ' + ', '.join(kids) if kids else ''}.")
+
+
+@tokens_group.command("prune")
+def prune_tokens_command() -> None:
+    """Delete the tokens, pushed requests and assertion ids whose time is over. Who could read what, and when, stays."""
+    with _changing() as session:
+        gone = pruning.prune(session, now=db.utcnow())
+    click.echo(
+        f"Deleted {gone.access_tokens} access tokens, {gone.refresh_tokens} refresh tokens, "
+        f"{gone.pushed_requests} pushed requests and {gone.assertion_ids} assertion ids."
+    )
 
 
 @contextmanager

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from portal import Portal
+from portal.consents.models import Consent
+from portal.oauth import pruning
+from portal.oauth.models import AccessToken, Authorization, RefreshToken
+from tests.support.clock import Clock
+from tests.support.corridor import Corridor
+
+Transaction = Callable[[], AbstractContextManager[Session]]
+
+
+def prune(app: Portal) -> str:
+    answer = app.test_cli_runner().invoke(args=["tokens", "prune"])
+    assert answer.exit_code == 0, answer.output
+    return answer.output
+
+
+def count(transaction: Transaction, model: type) -> int:
+    with transaction() as session:
+        return session.scalar(select(func.count()).select_from(model)) or 0
+
+
+def connected(corridor: Corridor) -> dict[str, str]:
+    corridor.arrive_signed_in()
+    corridor.scope, corridor.tick = "openid funds.summary offline_access", ["offline_access"]
+    return corridor.tokens()
+
+
+def test_nothing_that_still_matters_is_deleted(app: Portal, corridor: Corridor, clock: Clock) -> None:
+    tokens = connected(corridor)
+    again = corridor.refresh(tokens["refresh_token"]).json or {}
+    assert prune(app).startswith("Deleted 0 access tokens, 0 refresh tokens")
+    clock.advance(minutes=30)
+    assert prune(app).startswith("Deleted 0 access tokens, 0 refresh tokens")
+    challenge = corridor.call(tokens["access_token"]).headers["WWW-Authenticate"]
+    assert 'error_description="expired"' in challenge
+    assert corridor.refresh(again["refresh_token"]).status_code == 200
+
+
+def test_a_stolen_refresh_token_is_known_however_late_it_comes(app: Portal, corridor: Corridor, clock: Clock) -> None:
+    tokens = connected(corridor)
+    again = corridor.refresh(tokens["refresh_token"]).json or {}
+    clock.advance(days=60)
+    assert prune(app).startswith("Deleted 2 access tokens, 0 refresh tokens")
+    assert corridor.refresh(tokens["refresh_token"]).status_code == 400
+    assert corridor.refresh(again["refresh_token"]).status_code == 400
+
+
+def test_the_tokens_of_what_ended_long_ago_go_and_the_record_stays(
+    app: Portal, corridor: Corridor, clock: Clock, transaction: Transaction
+) -> None:
+    connected(corridor)
+    clock.advance(days=365 + pruning.KEEP_REFRESH_TOKENS.days - 1)
+    prune(app)
+    assert count(transaction, RefreshToken) == 1
+    clock.advance(days=2)
+    assert "1 refresh tokens" in prune(app)
+    assert [count(transaction, model) for model in (AccessToken, RefreshToken, Authorization, Consent)] == [0, 0, 1, 1]
