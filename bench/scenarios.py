@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from bench.bare import AROUND
 from bench.client import Answer, Connection, WrongError
 from bench.world import REDIRECT_URI, SCOPE, Facts, Item, deep_name, id_of
 from portal import crypto
@@ -124,6 +125,15 @@ def create_fund(connection: Connection, _facts: Facts, item: Item) -> tuple[int,
     return len(answer.body), [item]
 
 
+def verify(connection: Connection, facts: Facts, item: Item) -> tuple[int, list[Item]]:
+    """It answers by headers alone, so the yardstick answers as little as JSON can be."""
+    answer = connection.get("/oauth/verify?scope=funds.summary", bearer(item))
+    expect("the status", answer.status, 200)
+    expect("the consent", answer.headers["x-consent-id"], id_of("consent", item.number))
+    expect("the user", answer.headers["x-user-id"], facts.user_of(item.number))
+    return AROUND, [item]
+
+
 def revoke(connection: Connection, facts: Facts, item: Item) -> tuple[int, list[Item]]:
     """The answer is the same for all tokens, so what was revoked is counted in the database at the end."""
     answer = connection.post("/oauth/revoke", {"token": item.secret}, basic=facts.client_of(item.number))
@@ -192,6 +202,7 @@ def check_tokens(told: dict[str, Any], number: int) -> None:
 SCENARIOS = (
     Scenario("introspection", 3.3, introspect, "access"),
     Scenario("userinfo", 3.0, userinfo, "access"),
+    Scenario("verify for a proxy", 3.0, verify, "access"),
     Scenario("list 20 funds", 5.0, list_funds, "access with funds"),
     Scenario("upload 1 MB document", 120.0, upload, "access with funds", share=10),
     Scenario("first 20 of 100,000 funds", 5.0, list_funds, "access with many funds"),

@@ -123,6 +123,7 @@ def photograph_connections(camera: Camera, business_id: str) -> None:
         ("/businesses", "businesses"),
         (f"/business/{business_id}/history", "history"),
         (f"/business/{business_id}/access?status=ended", "access-past"),
+        (f"/business/{business_id}/access/{partners.LEDGERLY}/activity", "activity"),
         (f"/business/{business_id}/access", "access"),
     ):
         camera.visit(path, name)

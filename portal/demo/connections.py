@@ -77,8 +77,8 @@ def add(
     chance: Chance,
     *,
     now: datetime,
-) -> None:
-    """Add the consents, and to the audit record what each business's history page tells of them, in the order of time."""
+) -> list[Consent]:
+    """Add the consents (and return them), and to the audit record what each business's history page tells of them, in the order of time."""
     told: list[tuple[datetime, str, Consent, User]] = []
     for past in CONNECTIONS:
         consent = _consent(past, users, businesses[past.business], clients[past.client], now=now)
@@ -90,6 +90,7 @@ def add(
     for moment, kind, consent, user in sorted(told, key=lambda entry: entry[0]):
         event = _tell(session, kind, consent, user, clients[consent.client_id], now=moment)
         event.id = chance.new_id(moment)
+    return list(dict.fromkeys(consent for _, _, consent, _ in told))
 
 
 def _consent(past: Connection, users: Mapping[str, User], business: Business, client: Client, *, now: datetime) -> Consent:

@@ -18,7 +18,7 @@ from portal.clients.models import Client
 from portal.config import Settings
 from portal.crypto import Keyring
 from portal.db import table_of
-from portal.demo import connections, papers, partners, portfolio
+from portal.demo import connections, papers, partners, portfolio, uses
 from portal.demo.chance import Chance
 from portal.demo.people import COMPANIES, PASSWORD, PEOPLE, TOTP_SECRET, Company, Person
 from portal.demo.portfolio import Portfolio
@@ -61,7 +61,8 @@ def load(
     clients = _clients(rules, partner_origin, now)
     session.add_all(clients.values())
     session.flush()
-    connections.add(session, users, businesses, clients, chance, now=now)
+    connected = connections.add(session, users, businesses, clients, chance, now=now)
+    uses.add(session, connected, settings.timezone, now=now)
     funds = _add_funds(session, businesses, chance, now)
     documents = papers.add(session, storage.store_of(settings), funds.funds, chance, now=now)
     return {

@@ -15,7 +15,7 @@ from portal.audit.models import AuditEvent
 from portal.businesses.models import Business, Membership
 from portal.clients.models import Client
 from portal.consents.catalogue import CATALOGUE
-from portal.consents.models import Consent
+from portal.consents.models import Consent, UsageDay
 from portal.demo import people
 from portal.demo.chance import Chance
 from portal.funds.models import FUND_STATUSES, Document, Fund, Member, PensionAccount
@@ -200,3 +200,16 @@ def test_without_a_store_nothing_is_loaded(app: Portal) -> None:
     result = load(app)
     assert result.exit_code == 1 and "PORTAL_DOCUMENTS_URL" in result.output
     assert not any(counts(app).values())
+
+
+def test_what_was_connected_before_has_been_used_and_something_of_it_never(loaded: Portal) -> None:
+    uses, today = all_of(loaded, UsageDay), db.utcnow().date()
+    consents = {consent.id: consent for consent in all_of(loaded, Consent)}
+    used = {consent.id for consent in consents.values() if consent.last_accessed_at is not None}
+    assert {use.consent_id for use in uses} == used and len(used) >= 3
+    for use in uses:
+        consent = consents[use.consent_id]
+        assert consent.granted_at.date() <= use.day <= today + timedelta(days=1)
+        assert use.last_at is None or (consent.last_accessed_at is not None and use.last_at <= consent.last_accessed_at)
+    assert sum(use.calls for use in uses) > 1000 and any(use.refused for use in uses)
+    assert "members.read" in {scope for consent in consents.values() for scope in consent.scopes} - {use.scope for use in uses}
