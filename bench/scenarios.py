@@ -201,8 +201,8 @@ def check_tokens(told: dict[str, Any], number: int) -> None:
 
 SCENARIOS = (
     Scenario("introspection", 3.3, introspect, "access"),
-    Scenario("userinfo", 3.0, userinfo, "access"),
-    Scenario("verify for a proxy", 3.0, verify, "access"),
+    Scenario("userinfo", 3.0, userinfo, "access with funds"),
+    Scenario("verify for a proxy", 3.0, verify, "access with funds"),
     Scenario("list 20 funds", 5.0, list_funds, "access with funds"),
     Scenario("upload 1 MB document", 120.0, upload, "access with funds", share=10),
     Scenario("first 20 of 100,000 funds", 5.0, list_funds, "access with many funds"),
