@@ -84,17 +84,18 @@ class Passwords:
 
 
 def _bytes(password: str) -> bytes:
-    # The same characters typed on another keyboard may arrive composed differently (NIST SP 800-63B §3.1.1.2).
-    return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
+    # The same characters typed on another keyboard may arrive composed differently (NIST SP 800-63B §3.1.1.2). No password
+    # is as long as what is cut here; a form full of combining marks would keep the processor, and the GIL, for a minute.
+    return unicodedata.normalize("NFKC", password[: MAX_LENGTH + 1]).encode("utf-8", "surrogatepass")
 
 
 def find_fault(password: str, *, email: str) -> str | None:
     """What is wrong with choosing this password, as a sentence for the person; None when it may be chosen."""
-    folded = unicodedata.normalize("NFKC", password).casefold()
     if len(password) < MIN_LENGTH:
         return f"Use at least {MIN_LENGTH} characters. A few unrelated words work well."
     if len(password) > MAX_LENGTH:
         return f"Use at most {MAX_LENGTH} characters."
+    folded = unicodedata.normalize("NFKC", password).casefold()
     if folded.strip() in (email.casefold(), email.casefold().partition("@")[0]):
         return "Your email cannot be your password. Choose something that only you know."
     if is_obvious(folded):

@@ -15,6 +15,8 @@ from portal.funds.kinds import Kind
 
 LONGEST = 200
 LONGEST_FILE_NAME = 180
+MOST_IN_ONE = 4
+"""Unicode composes as many characters to one at most."""
 SEPARATORS = re.compile(r"[/\\]")
 JOINERS = "\u200c\u200d"
 """Invisible, yet words of some scripts are misspelt without them."""
@@ -27,8 +29,12 @@ def last_part(path: str) -> str:
 
 
 def clean(text: str) -> str:
-    """`text` as a name, in Unicode's composed form and without blanks around it."""
-    return unicodedata.normalize("NFC", text).strip()
+    """`text` as a name, in Unicode's composed form and without blanks around it.
+
+    What is too long in any form stays as it came: composing a form full of combining marks would take a worker for long.
+    """
+    bare = text.strip()
+    return bare if len(bare) > LONGEST * MOST_IN_ONE else unicodedata.normalize("NFC", bare).strip()
 
 
 def fault(name: str) -> str | None:
@@ -62,7 +68,9 @@ def of(name: str, kind: Kind) -> str:
 
 def disposition(file_name: str) -> str:
     """`Content-Disposition` (RFC 6266 §4.1): to be saved, under this name in UTF-8 (RFC 8187) and as nearly so in ASCII."""
-    plain = unicodedata.normalize("NFKD", file_name).encode("ascii", "ignore").decode()
+    ascii_only = unicodedata.normalize("NFKD", file_name).encode("ascii", "ignore").decode()
+    # Full-width forms have become what they look like: quotation marks that would end the name, separators that lead on.
+    plain = UNSAFE_IN_FILE_NAMES.sub("_", SEPARATORS.sub("_", ascii_only))
     if not plain.rpartition(".")[0].strip():
         plain = "document" + plain
     held = f'attachment; filename="{plain}"'

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import threading
 import time
+import unicodedata
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -108,3 +110,42 @@ def test_a_full_line_keeps_the_form_and_counts_nothing(
 )
 def test_a_good_password_may_be_chosen(password: str) -> None:
     assert passwords.find_fault(password, email="alice@acme.example") is None
+
+
+MARKS = "\u0301\u0316" * 100_000
+"""Unicode sorts combining marks pair by pair: so many of them take a minute, in which no other thread of the worker runs."""
+
+
+@pytest.fixture
+def normalised(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How long each text was that Unicode's composed form was asked of; what is long is left as it is."""
+    lengths: list[int] = []
+
+    def measured(form: Any, text: str) -> str:
+        lengths.append(len(text))
+        return text if len(text) > 1000 else normalize(form, text)
+
+    normalize = unicodedata.normalize
+    monkeypatch.setattr(unicodedata, "normalize", measured)
+    return lengths
+
+
+def test_a_form_full_of_combining_marks_costs_no_more_than_a_wrong_password(
+    browser: FlaskClient, cast: Cast, stage: Stage, normalised: list[int]
+) -> None:
+    answer = stage.password(browser, cast.dana, "a" + MARKS[:80_000])
+    assert answer.status_code == 400
+    assert normalised and max(normalised) <= passwords.MAX_LENGTH + 1
+
+
+def test_a_new_password_is_measured_before_it_is_composed(normalised: list[int]) -> None:
+    assert passwords.find_fault("a" + MARKS, email="alice@acme.example") == "Use at most 200 characters."
+    assert max(normalised, default=0) <= passwords.MAX_LENGTH
+
+
+def test_the_longest_password_works_and_a_longer_one_does_not() -> None:
+    hasher = Passwords(SETTINGS)
+    longest = ("a wombat in the pantry, " * 9)[: passwords.MAX_LENGTH]
+    stored = hasher.hash(longest)
+    assert hasher.verify(stored, longest)
+    assert not hasher.verify(stored, longest + "x") and not hasher.verify(stored, longest[:-1])

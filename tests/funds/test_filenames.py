@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+import unicodedata
 from urllib.parse import unquote
 
 import pytest
@@ -52,6 +54,20 @@ def test_a_name_is_kept_in_its_composed_form_without_blanks_around_it() -> None:
     assert filenames.clean("  Cafe\u0301  ") == "Caf\xe9"
 
 
+def test_a_name_that_is_far_too_long_is_refused_before_it_is_composed(monkeypatch: pytest.MonkeyPatch) -> None:
+    composed: list[int] = []
+    normalize = unicodedata.normalize
+    monkeypatch.setattr(unicodedata, "normalize", lambda form, text: composed.append(len(text)) or normalize(form, text[:100]))
+    assert filenames.fault(filenames.clean("a" + "\u0301\u0316" * 50_000)) == "may hold at most 200 characters"
+    assert composed == []
+
+
+def test_a_name_is_measured_in_its_composed_form() -> None:
+    four_in_one = "\u03b1\u0313\u0301\u0345"
+    assert filenames.fault(filenames.clean(four_in_one * 200)) is None
+    assert filenames.fault(filenames.clean(four_in_one * 201))
+
+
 @pytest.mark.parametrize("path", ["C:\\Users\\alice\\return.pdf", "/home/alice/return.pdf", "../../return.pdf", "return.pdf"])
 def test_the_folders_before_a_name_are_left_out(path: str) -> None:
     assert filenames.last_part(path) == "return.pdf"
@@ -83,3 +99,20 @@ def test_a_download_tells_its_name_exactly_and_in_ascii(name: str) -> None:
     assert value == "attachment" and unquote(options["filename"]) == filenames.of(name, PDF)
     plain = held.split('filename="')[1].split('"')[0]
     assert plain.endswith(".pdf") and plain != ".pdf"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a\uff02\uff1b filename\uff0a=UTF-8''evil.bat\uff1b x=\uff02.pdf",
+        "a\uff02\uff1b filename=\uff02evil.bat\uff02\uff1b x=\uff02.pdf",
+        "evil.bat\uff02.pdf",
+        "\u2025\uff0f\u2025\uff0fetc\uff0fpasswd.pdf",
+        "\ufe68\uff3cserver\uff3cshare.pdf",
+        "50\uff0541.pdf",
+    ],
+)
+def test_full_width_characters_cannot_end_the_name_in_ascii_nor_lead_out_of_a_folder(name: str) -> None:
+    assert filenames.fault(filenames.clean(name)) is None
+    held = filenames.disposition(filenames.of(name, PDF))
+    assert re.fullmatch(r"""attachment; filename="[^"\\/;%*]+\.pdf"; filename\*=UTF-8''[\w.~%-]+\.pdf""", held), held
