@@ -7,6 +7,7 @@ others.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
@@ -52,7 +53,13 @@ def _pattern(_validator: Any, pattern: str, value: object, _schema: Any) -> Iter
         yield ValidationError("does not match")
 
 
-Validator = extend(Draft202012Validator, {"pattern": _pattern})
+def _unique_items(_validator: Any, wanted: bool, value: object, _schema: Any) -> Iterator[ValidationError]:
+    """In one pass. The library compares each with each other when they cannot be sorted, which a long list makes endless."""
+    if wanted and isinstance(value, list) and len({json.dumps(one, sort_keys=True) for one in value}) < len(value):
+        yield ValidationError("holds the same twice")
+
+
+Validator = extend(Draft202012Validator, {"pattern": _pattern, "uniqueItems": _unique_items})
 
 
 @cache
@@ -93,6 +100,8 @@ def check(value: Any, name: str, *, read_only: Iterable[str] = (), rules: Callab
     for error in _validator_of(name).iter_errors(value):
         for place, detail in _faults_of(error, known_elsewhere):
             faults.setdefault(tuple(place), detail)
+        if len(faults) >= MOST_FAULTS:
+            break  # no more are told, and a long list may hold a hundred thousand
     if not faults and rules is not None:
         faults = {tuple(place): detail for place, detail in rules(value)}
     if faults:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from portal import Portal
+from portal.api import validation
 from portal.api.bodies import DEEPEST
 from portal.api.registry import Endpoint
 from portal.funds.changing import merge
@@ -71,6 +73,58 @@ def test_what_does_not_fit_is_refused_with_its_places(world: World, line: Endpoi
     assert 1 <= len(answer.json["errors"]) <= 50
     assert len(answer.data) < 20_000
     assert state(world) == before
+
+
+class Watched(dict[str, Any]):
+    """An object in a body that counts how often it is looked at."""
+
+    looks = 0
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        Watched.looks += 1
+        return super().__eq__(other)
+
+
+class Read(list[Any]):
+    """A list in a body that counts how often something is taken from it."""
+
+    takes = 0
+
+    def __getitem__(self, place: Any) -> Any:
+        Read.takes += 1
+        return super().__getitem__(place)
+
+
+def test_a_long_list_is_not_compared_each_with_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Watched, "looks", 0)
+    with pytest.raises(validation.Invalid) as refused:
+        validation.check({"tags": [*map(str, range(600)), *(Watched(a=number) for number in range(20))]}, "FundPatch")
+    assert {"pointer": "#/tags", "detail": "may hold at most 50"} in refused.value.members["errors"]
+    assert Watched.looks < 600
+
+
+@pytest.mark.parametrize(
+    ("tags", "is_refused"),
+    [
+        (["a", "a"], True),
+        (["a", "b"], False),
+        ([{"a": 1}, {"a": 1}], True),
+        ([{"a": 1, "b": 2}, {"b": 2, "a": 1}], True),
+        ([], False),
+    ],
+)
+def test_the_same_twice_is_found_in_any_list(tags: list[Any], is_refused: bool) -> None:
+    schema = {"type": "array", "uniqueItems": True}
+    assert validation.Validator(schema).is_valid(tags) is not is_refused
+
+
+def test_no_more_faults_are_looked_for_than_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Read, "takes", 0)
+    with pytest.raises(validation.Invalid) as refused:
+        validation.check({"as_at": "2026-06-30", "chart_of_accounts": Read([1] * 4000)}, "ReferenceData")
+    assert len(refused.value.members["errors"]) == validation.MOST_FAULTS
+    assert Read.takes < 4 * validation.MOST_FAULTS
 
 
 @pytest.mark.parametrize(
