@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Select, Table, bindparam, case, func, or_, select, update
 
 from portal import crypto
 from portal.accounts.models import BrowserSession, User
@@ -37,6 +37,8 @@ _access, _refresh = table_of(AccessToken), table_of(RefreshToken)
 _authorization, _consent, _client = table_of(Authorization), table_of(Consent), table_of(Client)
 _membership, _business = table_of(Membership), table_of(Business)
 _user, _session = table_of(User), table_of(BrowserSession)
+_given_in = _session.alias("given_in")
+"""The session that a consent is for, where it was given for one only; tokens may have come to be in another."""
 
 STANDING_COLUMNS = (
     _authorization.c.id.label("authorization_id"),
@@ -62,6 +64,15 @@ STANDING_COLUMNS = (
     _session.c.ended_at.label("session_ended_at"),
     _session.c.idle_expires_at.label("session_idle_expires_at"),
     _session.c.expires_at.label("session_expires_at"),
+    _consent.c.session_id.label("given_in_session_id"),
+    case(
+        (
+            _given_in.c.ended_at.is_(None),
+            case(
+                (_given_in.c.idle_expires_at < _given_in.c.expires_at, _given_in.c.idle_expires_at), else_=_given_in.c.expires_at
+            ),
+        )
+    ).label("given_in_session_ends_at"),
 )
 
 
@@ -80,6 +91,7 @@ def standing(*columns: Any, of: Table | None = None) -> Select[Any]:
             (_membership.c.user_id == _authorization.c.user_id) & (_membership.c.business_id == _authorization.c.business_id),
         )
         .outerjoin(_session, _session.c.id == func.coalesce(_authorization.c.session_id, _consent.c.session_id))
+        .outerjoin(_given_in, _given_in.c.id == _consent.c.session_id)
     )
     return select(*STANDING_COLUMNS, *columns).select_from(source)
 
@@ -203,6 +215,8 @@ def ended_reason(row: Any, *, now: datetime) -> str | None:
         return CLIENT_DISABLED
     if row.accepted_at is None or row.membership_ended_at is not None or row.user_disabled_at is not None:
         return USER_LEFT
+    if row.given_in_session_id is not None and (row.given_in_session_ends_at is None or row.given_in_session_ends_at <= now):
+        return SIGNED_OUT
     if row.session_id is None:
         return REVOKED if _was_offline(row) else None
     return SIGNED_OUT if _session_is_over(row, now) else None
