@@ -80,9 +80,16 @@ def check_password(
 
 
 def accept_password(db: Session, keyring: Keyring, checked: Checked, *, address: str | None) -> User | None:
-    """The person, once the password was right; None when the account was changed in that moment. Takes back the attempt."""
-    user = users.find(db, checked.user_id) if checked.is_right else None
-    if user is None or user.password_hash != checked.stored:
+    """The person, once the password was right; None when the account was changed in that moment. Takes back the attempt.
+
+    The account stays locked until the sign-in is stored: a change of the password ends every session that it finds, and
+    would miss one that is just being made with the old one.
+    """
+    is_same = (User.id == checked.user_id, User.password_hash == checked.stored)
+    if not checked.is_right or db.scalar(select(User.id).where(*is_same).with_for_update()) is None:
+        return None
+    user = users.find(db, checked.user_id)
+    if user is None:
         return None
     if checked.new_hash is not None:
         same = update(User).where(User.id == user.id, User.password_hash == checked.stored)

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import httpx
 import pyotp
 import pytest
 from sqlalchemy import func, select
 
-from portal.accounts.models import BrowserSession, RecoveryCode, Throttle
+from portal import Portal, db
+from portal.accounts import sessions, users
+from portal.accounts.models import BrowserSession, RecoveryCode, Throttle, User
+from portal.accounts.signin import Checked, accept_password, complete
 from tests.accounts.conftest import Stage, Transaction
 from tests.support.cast import ALICE, DANA, PASSWORD, TOTP_SECRET
 from tests.support.race import at_once
 from tests.support.server import LiveServer
+from tests.support.signin import Cast
 
 pytestmark = pytest.mark.race
 
@@ -136,3 +141,38 @@ def test_signing_in_leaves_the_other_pages_alone(live_server: LiveServer, transa
         return browsers[number].post("/login", data=fields).status_code
 
     assert set(at_once(8, act)) <= {200, 303, 503}
+
+
+def test_a_sign_in_with_the_old_password_waits_for_its_change_and_comes_too_late(app: Portal, cast: Cast, stage: Stage) -> None:
+    old = stage.user(cast.dana).password_hash or ""
+    checked = Checked(cast.dana.email, cast.dana.id, True, old)
+
+    def sign_in() -> User | None:
+        with app.app_context(), db.transaction() as session:
+            return accept_password(session, app.keyring, checked, address=None)
+
+    with ThreadPoolExecutor(1) as pool:
+        with stage.transaction() as session:
+            assert users.change_password(session, cast.dana.id, old_hash=old, new_hash="of another password")
+            late = pool.submit(sign_in)
+            wait([late], timeout=1)
+        assert late.result() is None
+
+
+def test_a_password_is_not_changed_while_somebody_signs_in_with_it(app: Portal, cast: Cast, stage: Stage) -> None:
+    old = stage.user(cast.dana).password_hash or ""
+
+    def change() -> int:
+        with app.app_context(), db.transaction() as session:
+            assert users.change_password(session, cast.dana.id, old_hash=old, new_hash="of another password")
+            return sessions.end_others(session, cast.dana.id, keep=None, reason="password_changed", now=stage.clock.now())
+
+    with ThreadPoolExecutor(1) as pool:
+        with stage.transaction() as session:
+            user = accept_password(session, app.keyring, Checked(cast.dana.email, cast.dana.id, True, old), address=None)
+            assert user is not None
+            changed = pool.submit(change)
+            wait([changed], timeout=1)
+            row = sessions.start(session, app.settings, "secret", now=stage.clock.now(), user_agent="", address=None)
+            complete(session, row, user, amr=("pwd",), now=stage.clock.now())
+        assert changed.result() == 1
