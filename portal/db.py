@@ -7,10 +7,11 @@ that commits each statement by itself, and so need no more than the statements t
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -119,7 +120,7 @@ def _make_engine(settings: Settings, *, autocommit: bool) -> Engine:
     if url.get_backend_name() == "sqlite":
         if url.database and url.database != ":memory:":
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS}, **options)
+        engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS}, hide_parameters=True, **options)
         _prepare_sqlite(engine, autocommit=autocommit)
         return engine
     if url.drivername == "postgresql":
@@ -130,12 +131,21 @@ def _make_engine(settings: Settings, *, autocommit: bool) -> Engine:
         max_overflow=settings.database_pool_size,
         pool_pre_ping=False,
         pool_recycle=1800,
+        hide_parameters=True,  # errors go to the log, and values are people's data
         connect_args={"prepare_threshold": 2, "connect_timeout": 10},
         **options,
     )
 
 
 def _prepare_sqlite(engine: Engine, *, autocommit: bool) -> None:
+    @event.listens_for(engine, "do_connect")
+    def make_file(_dialect: Dialect, _record: Any, arguments: Sequence[Any], _options: Any) -> None:
+        """A new file is for its owner alone; SQLite would leave that to the umask, and makes its other files like it."""
+        if not arguments[0].startswith((":", "file:")):
+            # One that is there is not even opened: closing it again would drop the locks of every other connection here.
+            with suppress(FileExistsError):
+                os.close(os.open(arguments[0], os.O_CREAT | os.O_EXCL, 0o600))
+
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy's BEGIN below, not the driver's guess
