@@ -63,7 +63,7 @@ class BadRequest(PortalError):
 class FormOutOfDate(BadRequest):
     kind = "form-out-of-date"
     title = "This page was open for too long"
-    message = "For your safety nothing was changed. Go back, reload the page, and try again."
+    message = "For your safety nothing was changed. Open the page again and try once more."
 
 
 class Unauthorized(PortalError):
@@ -81,7 +81,7 @@ class Forbidden(PortalError):
 class NotFound(PortalError):
     status, kind = 404, "not-found"
     title = "There is nothing here"
-    message = "The address is wrong, or it belongs to a business you are not a member of."
+    message = "The address is wrong, or it belongs to a business you are not a user of. Nothing was changed."
     api_message = "The address is wrong, or what it names is not in the business of the token."
 
 

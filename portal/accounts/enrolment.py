@@ -160,6 +160,9 @@ def _setup_page(form: Any, journey: Journey, secret: str, status: int = 200) -> 
 
 
 def draw(uri: str) -> Markup:
-    """The QR code as SVG, black on white in a white margin of four modules: readers need both in dark mode too."""
-    svg = segno.make(uri, error="m").svg_inline(scale=5, border=4, dark="#000", light="#fff")
+    """The QR code as SVG, black on white in a white margin of four modules: readers need both in dark mode too.
+
+    It has a viewBox and no size, so that the style sheet can scale all of it.
+    """
+    svg = segno.make(uri, error="m").svg_inline(omitsize=True, border=4, dark="#000", light="#fff")
     return Markup(svg)  # noqa: S704, drawn here, of squares only

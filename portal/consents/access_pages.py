@@ -124,7 +124,6 @@ def context_of(member: Membership, viewer: Viewer) -> dict[str, Any]:
         "viewer": viewer,
         "chips": rows.chips,
         "scope_title": lambda name: catalogue.title(name, brand=brand),
-        "undo_seconds": int(viewer.window.total_seconds()),
         "back": back_to(member.business_id),
     }
 

@@ -29,7 +29,7 @@ SEARCH_FROM = 8
 GROUPS = (
     ("identity", "Who you are", "", ""),
     ("read", "What it can read", "", ""),
-    ("write", "Can change your data", "Leave these unticked if it should only read.", "change"),
+    ("write", "Can change your data", "Tick nothing here if it should only read.", "change"),
     ("offline", "When you are not here", "", ""),
 )
 """Group of the catalogue, legend, hint and tone, in the order of the page."""

@@ -58,8 +58,8 @@ def _narrowed(facts: Facts) -> str:
 
 def _undone(facts: Facts) -> str:
     if facts.get("granted_by_name") not in (None, facts.get("user_name")):
-        return "{user_name} took back ending the access of {client_name} that {granted_by_name} had allowed."
-    return "{user_name} took back ending the access of {client_name}."
+        return "{user_name} undid ending the access of {client_name} that {granted_by_name} had allowed."
+    return "{user_name} undid ending the access of {client_name}."
 
 
 def _added(facts: Facts) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,6 +30,10 @@ class Viewer:
     @property
     def may_revoke_any(self) -> bool:
         return ending.may_revoke_any(self.role)
+
+    def seconds_to_undo(self, ended_at: datetime) -> int:
+        """For how many seconds more Undo is offered for what ended then."""
+        return max(0, math.ceil((ended_at + self.window - self.now).total_seconds()))
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,17 @@
 
   // undo ends when its seconds are over
 
+  const forget = (form) => {
+    const hadFocus = form.contains(document.activeElement);
+    const ended = form.parentElement?.querySelector(".quiet-what");
+    form.remove();
+    if (hadFocus) ended?.focus({ preventScroll: true });
+  };
+
   const countDown = (root) => {
     for (const form of root.querySelectorAll("form[data-undo-seconds]:not([data-counting])")) {
       form.dataset.counting = "yes";
-      setTimeout(() => form.remove(), Number(form.dataset.undoSeconds) * 1000);
+      setTimeout(() => forget(form), Number(form.dataset.undoSeconds) * 1000);
     }
   };
 
@@ -93,6 +100,12 @@
     const row = wanted.row && document.getElementById(wanted.row);
     const target = document.querySelector("[autofocus]") || again || row?.querySelector("button, a[href], summary, input");
     target?.focus({ preventScroll: true });
+  });
+
+  document.addEventListener("htmx:response:error", (event) => {
+    // what was refused is not shown as if it stood
+    const source = event.detail.ctx.sourceElement;
+    if (source instanceof HTMLFormElement && source.method === "post") source.reset();
   });
 
   if (status) {

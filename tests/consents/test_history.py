@@ -37,8 +37,8 @@ def test_what_happened_is_told_in_sentences_the_newest_first(browser: FlaskClien
     submit(browser, browser.get("/business/business-acme/access"), action="/ledgerly/undo")
     told = sentences(browser.get(PAGE).text)
     assert set(told[:2]) == {
-        "Alice Hartigan took back ending the access of Ledgerly.",
-        "Alice Hartigan took back ending the access of Ledgerly that Bob Kowalski had allowed.",
+        "Alice Hartigan undid ending the access of Ledgerly.",
+        "Alice Hartigan undid ending the access of Ledgerly that Bob Kowalski had allowed.",
     }
     assert set(told[2:4]) == {
         "Alice Hartigan ended the access of Ledgerly.",
