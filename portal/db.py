@@ -194,15 +194,21 @@ def transaction() -> Iterator[Session]:
 
 
 def commit() -> None:
-    """Commit what this request wrote; only the edge calls this."""
+    """Commit what this request wrote: at the edge, and before slow work that must not keep others from writing."""
     if "db_session" in g:
         g.db_session.commit()
 
 
 def rollback() -> None:
     """Undo what this request wrote."""
+    g.was_undone = True
     if "db_session" in g:
         g.db_session.rollback()
+
+
+def was_undone() -> bool:
+    """Whether what this request wrote is not stored, and so must not be told in a cookie either."""
+    return "was_undone" in g
 
 
 def close(_error: BaseException | None = None) -> None:

@@ -11,9 +11,10 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
+from flask import Flask, Response, current_app, g, jsonify, make_response, request
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 
@@ -167,7 +168,9 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CSRFError, lambda error: answer(FormOutOfDate(detail=error.description)))
     app.register_error_handler(HTTPException, _from_http)
     app.register_error_handler(IntegrityError, lambda error: answer(Conflict(detail=str(error.orig))))
-    app.register_error_handler(OperationalError, lambda error: answer(Unavailable(detail=str(error.orig))))
+    for away in (OperationalError, InterfaceError):
+        app.register_error_handler(away, lambda error: answer(Unavailable(detail=str(error.orig))))
+    app.register_error_handler(NoConnectionLeft, lambda _error: answer(Unavailable(detail="no database connection was free")))
     app.register_error_handler(Exception, _from_bug)
 
 
@@ -183,7 +186,7 @@ def answer(error: PortalError) -> Response:
     elif request.headers.get("HX-Request") == "true":
         response = _fragment(error)
     else:
-        response = make_response(render_template("errors/error.html", error=error), error.status)
+        response = make_response(_rendered("errors/error.html", error), error.status)
     response.headers.update(error.headers)
     return response
 
@@ -192,10 +195,17 @@ def _is_protocol(path: str) -> bool:
     return path.startswith(("/oauth/", "/.well-known/")) and path not in ("/oauth/authorize", "/oauth/logout")
 
 
+def _rendered(template: str, error: PortalError) -> str:
+    """Without the context of other pages, which asks who is signed in: the database may be what went wrong."""
+    settings = current_app.settings  # type: ignore[attr-defined]
+    known = {"brand": settings.brand, "support_url": settings.support_url, "request_id": g.get("request_id", "")}
+    return current_app.jinja_env.get_template(template).render(error=error, **known)
+
+
 def _fragment(error: PortalError) -> Response:
     if isinstance(error, Unauthorized):
         return Response(status=200, headers={"HX-Redirect": "/login"})
-    response = make_response(render_template("errors/_error.html", error=error), error.status)
+    response = make_response(_rendered("errors/_error.html", error), error.status)
     response.headers["HX-Retarget"] = "#status"
     response.headers["HX-Reswap"] = "innerHTML"
     return response

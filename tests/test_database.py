@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from flask.testing import FlaskClient
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
+from portal import Portal
 from portal.config import Settings
 from portal.db import Database
+from tests.support.forms import submit
+from tests.support.signin import Cast
+
+AWAY = (OperationalError("…", {}, Exception("gone")), InterfaceError("…", {}, Exception("closed")), NoConnectionLeft("full"))
 
 
 def database_at(url: str) -> Database:
@@ -33,3 +42,50 @@ def test_an_error_does_not_repeat_the_values_of_its_statement(database_url: str)
             connection.execute(text("SELECT nothing FROM nowhere WHERE name = :name"), {"name": "Alice Hartigan"})
         assert "Hartigan" not in str(failed.value) and "nowhere" in str(failed.value)
     database.dispose()
+
+
+@contextmanager
+def failing(app: Portal, moment: str, error: Exception) -> Iterator[None]:
+    """Every statement (`before_cursor_execute`) or `commit` fails meanwhile, as when the database goes away."""
+
+    def fail(*_what: object, **_how: object) -> None:
+        raise error
+
+    database = app.extensions["portal-database"]
+    for engine in (database.pages, database.machine):
+        event.listen(engine, moment, fail)
+    yield
+    for engine in (database.pages, database.machine):
+        event.remove(engine, moment, fail)
+
+
+@pytest.mark.parametrize("error", AWAY, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/businesses", 503),
+        ("/oauth/authorize?client_id=ledgerly", 503),
+        ("/oauth/jwks", 503),
+        ("/nowhere", 404),
+        ("/healthz", 200),
+    ],
+)
+def test_without_the_database_each_answer_is_the_one_that_is_meant(
+    app: Portal, cast: Cast, browser: FlaskClient, path: str, status: int, error: Exception
+) -> None:
+    cast.open_session(browser, cast.alice)
+    with failing(app, "before_cursor_execute", error):
+        answer = browser.get(path)
+    assert answer.status_code == status
+    if status == 503:
+        assert "busy" in answer.text and "gone" not in answer.text
+    assert browser.get("/businesses").status_code == 200
+
+
+def test_a_sign_in_that_could_not_be_stored_can_be_done_again(app: Portal, cast: Cast, browser: FlaskClient) -> None:
+    page = submit(browser, browser.get("/login"), {"email": cast.alice.email, "password": cast.alice.password}, action="/login")
+    asks, code = browser.get(page.location), {"code": cast.code(cast.alice)}
+    with failing(app, "commit", AWAY[0]):
+        assert submit(browser, asks, code).status_code == 503
+    assert submit(browser, asks, code).status_code == 303
+    assert browser.get("/account").status_code == 200

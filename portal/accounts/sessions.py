@@ -109,6 +109,8 @@ class DatabaseSessionInterface(SessionInterface):
         return ServerSession(self._settings, request)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if db.was_undone():  # a new secret was not stored, and a session that was to end goes on under the old one
+            return
         kept = cast(ServerSession, session)
         options: dict[str, Any] = {"path": "/", "secure": self._settings.is_https, "httponly": True, "samesite": "Lax"}
         if kept.cookie_to_set:
