@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -38,6 +39,7 @@ from portal.config import Settings
 
 ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 SQLITE_BUSY_SECONDS = 10
+AT_HAND_SECONDS = 60
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -51,12 +53,13 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("datetimes are aware UTC here; got a naive one")
-        value = value.astimezone(UTC)
+        if value.tzinfo is not UTC:
+            value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
+        if value is None or value.tzinfo is UTC:
+            return value
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
@@ -108,8 +111,41 @@ class Database:
         self.url = make_url(settings.database_url)
         self.pages = _make_engine(settings, autocommit=False)
         self.machine = _make_engine(settings, autocommit=True)
+        self._at_hand: deque[tuple[Connection, float]] = deque()
+        self._most_at_hand = settings.database_pool_size if self.url.get_backend_name() == "postgresql" else 0
+
+    @contextmanager
+    def machine_connection(self) -> Iterator[Connection]:
+        """A connection of `machine`, mostly one that is at hand: asking the pool for it costs as much as a statement.
+
+        Each goes back to the pool once a minute, which replaces those that are too old, and whenever anything is raised.
+        """
+        connection, until = self._take()
+        try:
+            yield connection
+        except BaseException:
+            if connection.invalidated:  # the database went away, and so took them all
+                self._let_go()
+            connection.close()
+            raise
+        if len(self._at_hand) < self._most_at_hand and time.monotonic() < until and not connection.invalidated:
+            self._at_hand.append((connection, until))
+        else:
+            connection.close()
+
+    def _take(self) -> tuple[Connection, float]:
+        try:
+            return self._at_hand.pop()
+        except IndexError:
+            return self.machine.connect(), time.monotonic() + AT_HAND_SECONDS
+
+    def _let_go(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._at_hand.pop()[0].close()
 
     def dispose(self) -> None:
+        self._let_go()
         self.pages.dispose()
         self.machine.dispose()
 
@@ -125,7 +161,7 @@ def _make_engine(settings: Settings, *, autocommit: bool) -> Engine:
         return engine
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=settings.database_pool_size,
         max_overflow=settings.database_pool_size,
@@ -135,6 +171,17 @@ def _make_engine(settings: Settings, *, autocommit: bool) -> Engine:
         connect_args={"prepare_threshold": 2, "connect_timeout": 10},
         **options,
     )
+    _prepare_postgresql(engine)
+    return engine
+
+
+def _prepare_postgresql(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        """The zone in which the driver reads times; with any other than UTC each one would have to be moved there."""
+        before, connection.autocommit = connection.autocommit, True
+        connection.execute("SET TIME ZONE 'UTC'")
+        connection.autocommit = before
 
 
 def _prepare_sqlite(engine: Engine, *, autocommit: bool) -> None:
@@ -174,12 +221,12 @@ session = cast(Session, LocalProxy(_current_session))
 """The ORM session of this request or command."""
 
 
-def reader() -> Connection:
+def reader() -> AbstractContextManager[Connection]:
     """A pooled connection that commits each statement by itself, for machine endpoints and reads before a transaction.
 
     To be used in a `with`, which gives it back.
     """
-    return current_database().machine.connect()
+    return current_database().machine_connection()
 
 
 @contextmanager

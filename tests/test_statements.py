@@ -66,6 +66,28 @@ def test_in_a_transaction_it_is_part_of_it_again_after_a_rollback_too(app: Porta
             assert FIND.rows(connection, kind="told") == FIND.rows(connection, kind="retold") == []
 
 
+def test_when_the_database_went_away_one_request_fails_however_many_connections_were_at_hand(
+    app: Portal, database_kind: str
+) -> None:
+    if database_kind == "sqlite":
+        return  # a file has no connection to lose
+    served_by = text("SELECT pg_backend_pid()")
+    with app.app_context():
+        with db.reader() as one, db.reader() as two:
+            store(one, "one")
+            lost = {one.execute(served_by).scalar_one(), two.execute(served_by).scalar_one()}
+        with db.reader() as again:
+            assert again.execute(served_by).scalar_one() in lost
+        with db.current_database().pages.connect() as other:
+            for process in lost:
+                other.execute(text(f"SELECT pg_terminate_backend({process})"))
+        with pytest.raises(DBAPIError), db.reader() as connection:
+            FIND.first(connection, kind="told")
+        for _request in range(2):
+            with db.reader() as connection:
+                assert FIND.first(connection, kind="told").id == "one"
+
+
 def test_a_connection_that_died_fails_one_request_and_is_replaced(app: Portal, database_kind: str) -> None:
     if database_kind == "sqlite":
         return  # a file has no connection to lose
