@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from flask import Flask, current_app
-from flask.cli import AppGroup
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from portal import interaction as _interaction
 from portal.accounts import models as _accounts
@@ -22,6 +22,7 @@ from portal.api import models as _api
 from portal.audit import models as _audit
 from portal.businesses import models as _businesses
 from portal.clients import models as _clients
+from portal.commands import Commands
 from portal.consents import models as _consents
 from portal.db import Base, current_database, transaction, utcnow
 from portal.funds import models as _funds
@@ -33,7 +34,7 @@ ROOMS = (_interaction, _audit, _accounts, _businesses, _clients, _consents, _oau
 
 METADATA = Base.metadata
 
-group = AppGroup("db", help="The database schema.")
+group = Commands("db", help="The database schema.", hint="")
 
 
 def init_app(app: Flask) -> None:
@@ -81,26 +82,25 @@ def upgrade_command(revision: str) -> None:
     """Bring the schema to REVISION (default: the newest), and make the first signing keys where there are none."""
     engine = current_database().pages
     before = current(engine)
-    try:
-        upgrade(engine, revision)
-    except SQLAlchemyError as error:
-        raise click.ClickException(f"The database could not be upgraded: {type(error).__name__}: {error}") from None
+    _migrate(upgrade, engine, revision)
     after = current(engine)
     click.echo("The schema is up to date." if before == after else f"Upgraded the schema to {after}.")
     if after == head():
         _ensure_keys()
 
 
+def _migrate(walk: Callable[[Engine, str], None], engine: Engine, revision: str) -> None:
+    try:
+        walk(engine, revision)
+    except CommandError as error:
+        raise click.ClickException(f"{error}. Nothing was changed.") from None
+
+
 def _ensure_keys() -> None:
     """A portal without signing keys is not ready; the first ones need nobody's decision, only later ones do."""
     app: Any = current_app
-    try:
-        with transaction() as session:
-            kids = keys.ensure_keys(session, app.keyring, now=utcnow())
-    except SQLAlchemyError as error:
-        raise click.ClickException(
-            f"The signing keys could not be made ({type(error).__name__}); flask keys rotate makes them."
-        ) from None
+    with transaction() as session:
+        kids = keys.ensure_keys(session, app.keyring, now=utcnow())
     if kids:
         click.echo(f"Made the signing keys that were missing: {', '.join(kids)}.")
 
@@ -109,7 +109,7 @@ def _ensure_keys() -> None:
 @click.argument("revision")
 def downgrade_command(revision: str) -> None:
     """Take the schema back to REVISION; `base` removes every table."""
-    downgrade(current_database().pages, revision)
+    _migrate(downgrade, current_database().pages, revision)
     click.echo(f"The schema is at {revision}.")
 
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import click
 from flask import current_app
-from flask.cli import AppGroup
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
 from portal import db, interaction
 from portal.accounts import mfa, passwords, sessions, throttle, users
 from portal.accounts.models import User
+from portal.commands import Commands
 
-users_group = AppGroup("users", help="People who sign in.")
-sessions_group = AppGroup("sessions", help="Browser sessions.")
+users_group = Commands("users", help="People who sign in.")
+sessions_group = Commands("sessions", help="Browser sessions.")
 
 KEEP_UNUSED = timedelta(days=1)
 
@@ -44,8 +44,6 @@ def add_command(
             user = users.add(session, email=normal, zoneinfo=zoneinfo, password_hash=password_hash, now=db.utcnow(), **names)
     except IntegrityError:
         raise click.ClickException(f"There is already a person with the e-mail {normal}. Nothing was changed.") from None
-    except SQLAlchemyError as error:
-        raise _no_database(error) from None
     click.echo(f"Added {user.name} <{normal}> with the id {user.id}. The second factor is set up at the first sign-in.")
 
 
@@ -53,14 +51,11 @@ def add_command(
 @click.argument("email")
 def disable_command(email: str) -> None:
     """Stop the person with EMAIL from signing in, and end every session of theirs at once."""
-    try:
-        with db.transaction() as session:
-            user = _get(email)
-            if not users.disable(session, user, now=db.utcnow()):
-                raise click.ClickException(f"{user.email} is disabled already. Nothing was changed.")
-            ended = sessions.end_others(session, user.id, keep=None, reason="ended_elsewhere", now=db.utcnow())
-    except SQLAlchemyError as error:
-        raise _no_database(error) from None
+    with db.transaction() as session:
+        user = _get(email)
+        if not users.disable(session, user, now=db.utcnow()):
+            raise click.ClickException(f"{user.email} is disabled already. Nothing was changed.")
+        ended = sessions.end_others(session, user.id, keep=None, reason="ended_elsewhere", now=db.utcnow())
     click.echo(f"Disabled {user.name} <{user.email}> and ended {ended} session{'s' if ended != 1 else ''}.")
 
 
@@ -68,13 +63,10 @@ def disable_command(email: str) -> None:
 @click.argument("email")
 def enable_command(email: str) -> None:
     """Let the person with EMAIL sign in again."""
-    try:
-        with db.transaction() as session:
-            user = _get(email)
-            if not users.enable(session, user, now=db.utcnow()):
-                raise click.ClickException(f"{user.email} is not disabled. Nothing was changed.")
-    except SQLAlchemyError as error:
-        raise _no_database(error) from None
+    with db.transaction() as session:
+        user = _get(email)
+        if not users.enable(session, user, now=db.utcnow()):
+            raise click.ClickException(f"{user.email} is not disabled. Nothing was changed.")
     click.echo(f"Enabled {user.name} <{user.email}>.")
 
 
@@ -85,15 +77,12 @@ def reset_mfa_command(email: str) -> None:
 
     They set up a new one at their next sign-in. First make sure that it is they who ask.
     """
-    try:
-        with db.transaction() as session:
-            user = _get(email)
-            if not mfa.remove(session, user, now=db.utcnow(), by="operator"):
-                raise click.ClickException(f"{user.email} has no second factor. Nothing was changed.")
-            throttle.forget(session, _app().keyring, throttle.CODE, user.id)
-            sessions.end_others(session, user.id, keep=None, reason="mfa_changed", now=db.utcnow())
-    except SQLAlchemyError as error:
-        raise _no_database(error) from None
+    with db.transaction() as session:
+        user = _get(email)
+        if not mfa.remove(session, user, now=db.utcnow(), by="operator"):
+            raise click.ClickException(f"{user.email} has no second factor. Nothing was changed.")
+        throttle.forget(session, _app().keyring, throttle.CODE, user.id)
+        sessions.end_others(session, user.id, keep=None, reason="mfa_changed", now=db.utcnow())
     click.echo(f"Removed the second factor and the recovery codes of {user.name} <{user.email}>, and ended their sessions.")
 
 
@@ -101,13 +90,10 @@ def reset_mfa_command(email: str) -> None:
 def prune_command() -> None:
     """Delete what is over and tells nothing: unused sessions, parked requests, and counts of failed attempts."""
     now = db.utcnow()
-    try:
-        with db.transaction() as session:
-            unused = sessions.prune(session, before=now - KEEP_UNUSED)
-            parked = interaction.prune(session, before=now - KEEP_UNUSED)
-            windows = throttle.prune(session, now=now)
-    except SQLAlchemyError as error:
-        raise _no_database(error) from None
+    with db.transaction() as session:
+        unused = sessions.prune(session, before=now - KEEP_UNUSED)
+        parked = interaction.prune(session, before=now - KEEP_UNUSED)
+        windows = throttle.prune(session, now=now)
     click.echo(f"Deleted {unused} unused sessions, {parked} parked requests and {windows} counts of failed attempts.")
 
 
@@ -142,12 +128,6 @@ def _get(typed: str) -> User:
     if user is None:
         raise click.ClickException(f"There is nobody with the e-mail {typed}. Nothing was changed.")
     return user
-
-
-def _no_database(error: SQLAlchemyError) -> click.ClickException:
-    return click.ClickException(
-        f"The database did not take it ({type(error).__name__}). Nothing was changed. Is the schema there? flask db upgrade makes it."
-    )
 
 
 def _hasher() -> passwords.Passwords:

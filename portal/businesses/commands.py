@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import click
-from flask.cli import AppGroup
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal import db
-from portal.accounts.models import User
+from portal.accounts import users
 from portal.businesses import abn as abns
 from portal.businesses import membership, roles
 from portal.businesses.models import Business
+from portal.commands import Commands
 from portal.errors import PortalError
 from portal.web import group_abn
 
-businesses = AppGroup("businesses", help="The businesses of this portal.")
-members = AppGroup("members", help="Who may act for which business.")
+businesses = Commands("businesses", help="The businesses of this portal.")
+members = Commands("members", help="Who may act for which business.")
 
 
 @businesses.command("add")
@@ -28,8 +28,8 @@ def add_business(name: str, abn: str, code: str) -> None:
     name, abn, code = " ".join(name.split()), abns.normalise(abn), code.strip()
     if not abns.is_valid(abn):
         raise click.ClickException(f"{abn!r} is not an ABN: its check digits do not fit. Nothing was added.")
-    if not 0 < len(name) <= 200 or not 0 < len(code) <= 32:
-        raise click.ClickException("The name has 1 to 200 characters, the code 1 to 32. Nothing was added.")
+    if not 0 < len(name) <= 200 or not 0 < len(code) <= 32 or not (name + code).isprintable():
+        raise click.ClickException("The name has 1 to 200 printable characters, the code 1 to 32. Nothing was added.")
     with db.transaction() as session:
         if session.scalar(select(Business.id).where(Business.code == code)):
             raise click.ClickException(f"There is a business with the code {code} already. Nothing was added.")
@@ -56,7 +56,7 @@ def add_member(email: str, business_code: str, role: str, *, accepted: bool) -> 
     try:
         with db.transaction() as session:
             business = _business(session, business_code)
-            user = session.scalars(select(User).where(User.email == email.strip().lower())).one_or_none()
+            user = users.find_by_email(session, users.normalise_email(email) or email)
             if user is None:
                 raise click.ClickException(f"Nobody has the email {email}. Add them first: flask users add. Nothing was added.")
             membership.add(session, user, business, role, accepted=accepted, now=db.utcnow())

@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import click
 from flask import current_app
-from flask.cli import AppGroup
 
 from portal import db
+from portal.commands import Commands
 from portal.errors import PortalError
 from portal.funds import pruning, storage
 
-documents = AppGroup("documents", help="The contents of documents.")
+documents = Commands("documents", help="The contents of documents.")
 
 
 @documents.command("prune")

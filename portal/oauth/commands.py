@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
 from flask import current_app
-from flask.cli import AppGroup
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from portal import db
-from portal.crypto import DecryptionError
+from portal.commands import Commands
+from portal.crypto import DecryptionError, Keyring
 from portal.oauth import keys, pruning
 
-group = AppGroup("keys", help="The keys that sign ID tokens.")
-tokens_group = AppGroup("tokens", help="Access and refresh tokens.")
+group = Commands("keys", help="The keys that sign ID tokens.")
+tokens_group = Commands("tokens", help="Access and refresh tokens.")
 
 
 @group.command("rotate")
@@ -32,9 +29,9 @@ def rotate_command(replace_unreadable: bool) -> None:
     The old ones sign no longer and stay published until the last token they signed has expired.
     """
     app: Any = current_app
-    with _changing() as session:
+    with db.transaction() as session:
         if not replace_unreadable:
-            keys.check_readable(session, app.keyring)
+            _check_readable(session, app.keyring)
         had = len(keys.signing(session))
         kids = keys.rotate(session, app.keyring, app.settings, now=db.utcnow())
     made = f"Made {len(kids)} signing keys: {', '.join(kids)}."
@@ -45,7 +42,7 @@ def rotate_command(replace_unreadable: bool) -> None:
 @group.command("list")
 def list_command() -> None:
     """List the signing keys, the newest first: kid, algorithm, when it was made, and what it does now."""
-    with _changing() as session:
+    with db.transaction() as session:
         now = db.utcnow()
         for key in keys.newest_first(session):
             state = "signs"
@@ -57,7 +54,7 @@ def list_command() -> None:
 @group.command("prune")
 def prune_command() -> None:
     """Delete old keys that are not published any more."""
-    with _changing() as session:
+    with db.transaction() as session:
         kids = keys.prune(session, now=db.utcnow())
     click.echo(f"Deleted {len(kids)} old keys{': ' + ', '.join(kids) if kids else ''}.")
 
@@ -65,7 +62,7 @@ def prune_command() -> None:
 @tokens_group.command("prune")
 def prune_tokens_command() -> None:
     """Delete the tokens, pushed requests and assertion ids whose time is over. Who could read what, and when, stays."""
-    with _changing() as session:
+    with db.transaction() as session:
         gone = pruning.prune(session, now=db.utcnow())
     click.echo(
         f"Deleted {gone.access_tokens} access tokens, {gone.refresh_tokens} refresh tokens, "
@@ -73,18 +70,11 @@ def prune_tokens_command() -> None:
     )
 
 
-@contextmanager
-def _changing() -> Iterator[Session]:
-    """A transaction whose failures are told in one line."""
+def _check_readable(session: Session, keyring: Keyring) -> None:
     try:
-        with db.transaction() as session:
-            yield session
+        keys.check_readable(session, keyring)
     except DecryptionError:
         raise click.ClickException(
             "The signing keys in the database do not open with PORTAL_SECRET_KEY. Nothing was changed. Start with the key they "
             "were made under, or replace them for good with --replace-unreadable."
-        ) from None
-    except SQLAlchemyError as error:
-        raise click.ClickException(
-            f"The database did not take it ({type(error).__name__}). Nothing was changed. Is the schema there? flask db upgrade makes it."
         ) from None
