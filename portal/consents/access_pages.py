@@ -78,8 +78,11 @@ def _wish() -> Wish:
 
 
 def viewer_of(member: Membership) -> Viewer:
-    window = timedelta(seconds=current_app.settings.undo_seconds)  # type: ignore[attr-defined]
-    return Viewer(member.user_id, member.role, db.utcnow(), window)
+    return Viewer(member.user_id, member.role, db.utcnow(), _window())
+
+
+def _window() -> timedelta:
+    return timedelta(seconds=current_app.settings.undo_seconds)  # type: ignore[attr-defined]
 
 
 @bp.get("")
@@ -156,7 +159,7 @@ def people(business_id: str, client_id: str) -> ResponseReturnValue:
 def revoke(business_id: str, client_id: str) -> ResponseReturnValue:
     """End an application's access with one click: all of it, or what the person granted."""
     member = membership.get_active(db.session, current_user.id, business_id)
-    ended = ending.revoke(db.session, member, client_id, by=current_user, now=db.utcnow())
+    ended = ending.revoke(db.session, member, client_id, by=current_user, now=db.utcnow(), window=_window())
     return _row(member, client_id, _said(ended, "ended"))
 
 
@@ -165,7 +168,9 @@ def revoke(business_id: str, client_id: str) -> ResponseReturnValue:
 def revoke_person(business_id: str, client_id: str, consent_id: str) -> ResponseReturnValue:
     """End what one person allowed the application."""
     member = membership.get_active(db.session, current_user.id, business_id)
-    ended = ending.revoke(db.session, member, client_id, by=current_user, now=db.utcnow(), consent_id=consent_id)
+    ended = ending.revoke(
+        db.session, member, client_id, by=current_user, now=db.utcnow(), window=_window(), consent_id=consent_id
+    )
     return _row(member, client_id, _said(ended, "ended"))
 
 

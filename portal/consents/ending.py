@@ -54,16 +54,35 @@ def may_revoke(role: str, *, user_id: str, granted_by: str) -> bool:
 
 
 def revoke(
-    session: Session, member: Membership, client_id: str, *, by: User, now: datetime, consent_id: str | None = None
+    session: Session,
+    member: Membership,
+    client_id: str,
+    *,
+    by: User,
+    now: datetime,
+    window: timedelta,
+    consent_id: str | None = None,
 ) -> Ended:
     """End the access of an application to the member's business at once: all of it, or what the member granted, or one consent.
 
-    Empty when nothing was left to end, as after somebody else's click. Raises NotFound for an application or consent
-    that this business never had, and Forbidden for another person's consent that the role may not end.
+    Empty when nothing was left to end, as after somebody else's click; then that click's Undo no longer gives it back,
+    since this person wants it ended too. Raises NotFound for an application or consent that this business never had,
+    and Forbidden for another person's consent that the role may not end.
     """
     known = _find_known(session, member.business_id, client_id, consent_id)
     if consent_id and not may_revoke(member.role, user_id=by.id, granted_by=known.user_id):
         raise Forbidden(_ask_whoever_may(known))
+    ended = _end(session, member, client_id, consent_id, by=by, now=now)
+    if not ended:
+        _end_too(session, member, client_id, consent_id, by=by, now=now, window=window)
+    if not ended and not may_revoke_any(member.role) and not _has_own(session, member.business_id, client_id, by):
+        raise Forbidden(_ask_whoever_may(known))
+    return _tell(session, "consent.revoked", member, known, ended, by=by, now=now)
+
+
+def _end(
+    session: Session, member: Membership, client_id: str, consent_id: str | None, *, by: User, now: datetime
+) -> Sequence[Row[Any]]:
     claim = (
         update(_consent)
         .where(*_of(member.business_id, client_id, consent_id), is_standing(now))
@@ -72,10 +91,17 @@ def revoke(
     )
     if not may_revoke_any(member.role):
         claim = claim.where(_consent.c.user_id == by.id)
-    ended = session.execute(claim).all()
-    if not ended and not may_revoke_any(member.role) and not _has_own(session, member.business_id, client_id, by):
-        raise Forbidden(_ask_whoever_may(known))
-    return _tell(session, "consent.revoked", member, known, ended, by=by, now=now)
+    return session.execute(claim).all()
+
+
+def _end_too(
+    session: Session, member: Membership, client_id: str, consent_id: str | None, *, by: User, now: datetime, window: timedelta
+) -> None:
+    """Take over what somebody else ended a moment ago, so that their Undo does not give it back."""
+    others = update(_consent).where(*_of(member.business_id, client_id, consent_id), *ended_lately(now=now, window=window))
+    if not may_revoke_any(member.role):
+        others = others.where(_consent.c.user_id == by.id)
+    session.execute(others.values(revoked_by_user_id=by.id))
 
 
 def undo(
@@ -120,7 +146,8 @@ def undo(
         select(_consent.c.id).where(*_of(member.business_id, client_id, consent_id), is_standing(now)).limit(1)
     ):
         raise Conflict(
-            f"The time to undo is over. {known.client_name} stays without access; it can be connected again from {known.client_name}.",
+            f"The time to undo is over, or somebody else has ended it too. {known.client_name} stays without access; "
+            f"it can be connected again from {known.client_name}.",
             title="This can no longer be undone",
         )
     return _tell(session, "consent.undone", member, known, restored, by=by, now=now)
@@ -128,11 +155,12 @@ def undo(
 
 def ended_just_now(user_id: str, *, now: datetime, window: timedelta) -> tuple[ColumnElement[bool], ...]:
     """What this person ended so lately that Undo is offered."""
-    return (
-        _consent.c.revoked_by_user_id == user_id,
-        _consent.c.revoke_reason == BY_A_PERSON,
-        _consent.c.revoked_at > now - window,
-    )
+    return (_consent.c.revoked_by_user_id == user_id, *ended_lately(now=now, window=window))
+
+
+def ended_lately(*, now: datetime, window: timedelta) -> tuple[ColumnElement[bool], ...]:
+    """What a person ended so lately that somebody is offered Undo."""
+    return _consent.c.revoke_reason == BY_A_PERSON, _consent.c.revoked_at > now - window
 
 
 def _replaced(known: Row[Any]) -> Conflict:

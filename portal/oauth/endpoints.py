@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import cast
 
 from authlib.oauth2 import OAuth2Error
@@ -103,7 +104,9 @@ def consent(consent_id: str) -> Response:
             missing = {"error": "not_found", "error_description": "There is no such consent of this client."}
             return server().handle_response(404, missing, [])
         if request.method == "DELETE":
-            of_client.end(connection, found, now=now)  # ended before is ended too
+            of_client.end(
+                connection, found, now=now, window=timedelta(seconds=server().settings.undo_seconds)
+            )  # ended before is ended too
             return Response(status=204)
         return server().handle_response(200, own_consent.describe(found), [])
 

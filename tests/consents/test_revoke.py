@@ -240,3 +240,37 @@ def test_an_expired_consent_is_not_said_to_be_revoked(
     clock.advance(minutes=2)
     assert submit(browser, page, action="/ledgerly/revoke", headers=HTMX).status_code == 200
     assert events(transaction, "consent.revoked") == []
+
+
+def test_what_a_second_person_ends_too_no_undo_of_the_first_gives_back(
+    app: Portal, browser: FlaskClient, cast: Cast, transaction: Transaction
+) -> None:
+    cast.add_consent(cast.bob)
+    cast.open_session(browser, cast.alice)
+    bobs = app.test_client()
+    cast.open_session(bobs, cast.bob)
+    page = bobs.get(PAGE)
+    submit(browser, browser.get(PAGE), action="/ledgerly/revoke")
+    shown = browser.get(PAGE)
+    assert "had ended already" in submit(bobs, page, action="/ledgerly/revoke", follow_redirects=True).text
+    refused = submit(browser, shown, action="/ledgerly/undo")
+    assert refused.status_code == 409 and "somebody else has ended it too" in refused.text
+    assert standing(transaction) == set()
+    assert len(events(transaction, "consent.revoked")) == 1
+    submit(bobs, bobs.get(PAGE), action="/ledgerly/undo")
+    assert len(standing(transaction)) == 1
+
+
+def test_ending_again_after_the_window_changes_no_record(
+    app: Portal, browser: FlaskClient, cast: Cast, clock: Clock, transaction: Transaction
+) -> None:
+    consent = cast.add_consent(cast.bob)
+    cast.open_session(browser, cast.alice)
+    bobs = app.test_client()
+    cast.open_session(bobs, cast.bob)
+    page = bobs.get(PAGE)
+    submit(browser, browser.get(PAGE), action="/ledgerly/revoke")
+    clock.advance(seconds=31)
+    submit(bobs, page, action="/ledgerly/revoke")
+    with transaction() as session:
+        assert session.get_one(Consent, consent.id).revoked_by_user_id == cast.alice.id

@@ -158,3 +158,15 @@ def test_a_query_and_other_methods_are_refused(machine: Machine) -> None:
     assert machine.send("DELETE", address(line) + "?client_id=x", auth=BASIC).status_code == 400
     assert machine.send("POST", address(line), auth=BASIC).status_code == 405
     assert machine.consent(line).revoked_at is None
+
+
+@pytest.mark.parametrize(("ago", "reason"), [(10, "client"), (60, "user")], ids=["while it could be undone", "long after"])
+def test_what_is_given_back_no_undo_gives_out_again(machine: Machine, ago: int, reason: str) -> None:
+    line = machine.authorize()
+    ended_at = db.utcnow() - timedelta(seconds=ago)
+    of_a_person = {"revoked_at": ended_at, "revoke_reason": "user", "revoked_by_user_id": ALICE.id}
+    machine.change(Consent, Consent.id == line.consent_id, **of_a_person)
+    assert machine.send("DELETE", address(line), auth=BASIC).status_code == 204
+    consent = machine.consent(line)
+    assert (consent.revoke_reason, consent.revoked_at) == (reason, ended_at)
+    assert consent.revoked_by_user_id == (None if reason == "client" else ALICE.id)
