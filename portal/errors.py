@@ -167,7 +167,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(PortalError, answer)
     app.register_error_handler(CSRFError, lambda error: answer(FormOutOfDate(detail=error.description)))
     app.register_error_handler(HTTPException, _from_http)
-    app.register_error_handler(IntegrityError, lambda error: answer(Conflict(detail=str(error.orig))))
+    app.register_error_handler(IntegrityError, lambda error: answer(Conflict(detail=_constraint_of(error))))
     for away in (OperationalError, InterfaceError):
         app.register_error_handler(away, lambda error: answer(Unavailable(detail=str(error.orig))))
     app.register_error_handler(NoConnectionLeft, lambda _error: answer(Unavailable(detail="no database connection was free")))
@@ -251,6 +251,12 @@ def _from_http(error: HTTPException) -> Response:
     if kind is None:
         kind = type("OtherError", (PortalError,), {"status": status, "kind": "error", "title": HTTPStatus(status).phrase})
     return answer(kind(detail=error.description, headers=headers))
+
+
+def _constraint_of(error: IntegrityError) -> str:
+    """What was violated, without the values that PostgreSQL would tell too: they are people's data."""
+    told = getattr(error.orig, "diag", None)
+    return str(told.constraint_name) if told is not None else str(error.orig)
 
 
 def _from_bug(error: Exception) -> Response:

@@ -81,7 +81,8 @@ def reset_mfa_command(email: str) -> None:
         user = _get(email)
         if not mfa.remove(session, user, now=db.utcnow(), by="operator"):
             raise click.ClickException(f"{user.email} has no second factor. Nothing was changed.")
-        throttle.forget(session, _app().keyring, throttle.CODE, user.id)
+        for limit in (throttle.CODE, throttle.CODE_A_DAY):
+            throttle.forget(session, _app().keyring, limit, user.id)
         sessions.end_others(session, user.id, keep=None, reason="mfa_changed", now=db.utcnow())
     click.echo(f"Removed the second factor and the recovery codes of {user.name} <{user.email}>, and ended their sessions.")
 

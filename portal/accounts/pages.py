@@ -219,8 +219,10 @@ def _app() -> Any:
 
 def wait_words(attempt: Attempt) -> str:
     """When the person may try again."""
-    minutes = -(-attempt.seconds_left(db.utcnow()) // 60)
-    return f"Too many attempts. For your safety, try again in {minutes} minute{'s' if minutes != 1 else ''}."
+    count, unit = -(-attempt.seconds_left(db.utcnow()) // 60), "minute"
+    if count > 90:
+        count, unit = -(-count // 60), "hour"
+    return f"Too many attempts. For your safety, try again in {count} {unit}{'s' if count != 1 else ''}."
 
 
 def _retry_after(attempt: Attempt) -> dict[str, str]:

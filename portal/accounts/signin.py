@@ -133,15 +133,17 @@ class CodeChecked:
 
 def check_code(db: Session, keyring: Keyring, user: User, typed: str, *, recovery: bool, now: datetime) -> CodeChecked:
     """Spend an authentication code, or a recovery code. Counted before it is looked at."""
-    limit = throttle.RECOVERY if recovery else throttle.CODE
-    attempt = throttle.claim(db, keyring, limit, user.id, now=now)
-    if not attempt.is_allowed:
-        return CodeChecked(False, attempt)
+    limits = (throttle.RECOVERY,) if recovery else (throttle.CODE, throttle.CODE_A_DAY)
+    for limit in limits:
+        attempt = throttle.claim(db, keyring, limit, user.id, now=now)
+        if not attempt.is_allowed:
+            return CodeChecked(False, attempt)
     code = mfa.read_recovery_code(typed) if recovery else mfa.read_code(typed)
     claim = mfa.claim_recovery_code if recovery else mfa.claim_code
     if code is None or not claim(db, keyring, user.id, code, now=now):
         return CodeChecked(False)
-    throttle.forget(db, keyring, limit, user.id)
+    for limit in limits:
+        throttle.forget(db, keyring, limit, user.id)
     if recovery:
         left = mfa.count_recovery_codes(db, user.id)
         record(db, "user.recovery_code_used", now=now, user_id=user.id, user_name=user.name, left=left)

@@ -35,6 +35,8 @@ ADDRESS = Limit("address", 100, timedelta(minutes=15))
 """Subject: the network address; many people may share one."""
 CODE = Limit("mfa", 6, timedelta(minutes=15))
 """Subject: a user's id. Six tries of a million, three codes being right at a time."""
+CODE_A_DAY = Limit("mfa-day", 60, timedelta(days=1))
+"""Beside CODE, so that whoever knows a password cannot go on guessing codes day after day."""
 RECOVERY = Limit("recovery", 6, timedelta(minutes=15))
 """Apart from CODE, so that somebody guessing codes does not take this way in from the person too."""
 

@@ -125,6 +125,20 @@ def test_signing_in_anew_gives_no_new_codes_to_try(browser: FlaskClient, cast: C
     assert is_refused(submit(browser, browser.get("/login/mfa"), {"code": cast.code(cast.alice)}))
 
 
+def test_codes_cannot_be_guessed_day_after_day(browser: FlaskClient, cast: Cast, stage: Stage) -> None:
+    for _ in range(10):
+        stage.password(browser, cast.alice)
+        for _ in range(6):
+            assert submit(browser, browser.get("/login/mfa"), {"code": "000000"}).status_code == 400
+        stage.clock.advance(minutes=16)
+    stage.password(browser, cast.alice)
+    refused = submit(browser, browser.get("/login/mfa"), {"code": cast.code(cast.alice)})
+    assert refused.status_code == 429 and "try again in 22 hours" in refused.text
+    stage.clock.advance(hours=22)
+    stage.password(browser, cast.alice)
+    assert submit(browser, browser.get("/login/mfa"), {"code": cast.code(cast.alice)}).status_code == 303
+
+
 def test_the_current_password_is_counted_when_it_is_changed(browser: FlaskClient, cast: Cast, stage: Stage) -> None:
     cast.open_session(browser, cast.alice)
     fields = {"current": "wrong", "new": "a wombat in the pantry", "again": "a wombat in the pantry"}

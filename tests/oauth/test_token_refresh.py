@@ -174,7 +174,7 @@ def test_without_offline_access_any_more_a_refresh_token_is_worth_nothing(machin
     machine.change(Consent, Consent.id == line.consent_id, scope=ONLINE)
     assert refused(machine, line, tokens["refresh_token"])[0] == "invalid_grant"
     assert machine.introspect(tokens["refresh_token"]) == {"active": False}
-    assert machine.is_live(tokens["access_token"])  # what is still allowed goes on until it expires
+    assert not machine.is_live(tokens["access_token"])  # there is no session that it could die with
 
 
 def test_a_role_without_offline_access_refuses_a_refresh_from_the_next_call_on(machine: Machine) -> None:
