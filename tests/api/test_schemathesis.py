@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -67,6 +67,19 @@ def headers(world: World) -> dict[str, str]:
     return {"Authorization": f"Bearer {world.grant(EVERYTHING).token}", "Host": world.app.settings.host}
 
 
+@pytest.fixture
+def begin_again(world: World, headers: dict[str, str], database_kind: str, _databases: Databases) -> Callable[[], None]:
+    """Puts the database back to where it began: what calls lead on to must not hang on what earlier examples left behind."""
+
+    def begin() -> None:
+        _databases(database_kind).restore(world.app.settings.database_url, "migrated")
+        world.add_business(world.business_id)
+        add_things(world)
+        headers["Authorization"] = f"Bearer {world.grant(EVERYTHING).token}"
+
+    return begin
+
+
 def validate(case: schemathesis.Case, response: Any, headers: dict[str, str]) -> None:
     """All that Schemathesis checks. What is right by the schema may still be refused where no schema can say all: a cursor
     that nobody handed out, a tag of no state, books that do not balance."""
@@ -103,10 +116,13 @@ def test_each_call_refuses_what_is_not_described(schema: BaseSchema, headers: di
     call()
 
 
-def test_calls_lead_on_to_each_other(schema: BaseSchema, headers: dict[str, str]) -> None:
+def test_calls_lead_on_to_each_other(schema: BaseSchema, headers: dict[str, str], begin_again: Callable[[], None]) -> None:
     followed: set[tuple[str, int]] = set()
 
     class Partner(schema.as_state_machine()):  # type: ignore[misc]
+        def setup(self) -> None:
+            begin_again()
+
         def get_call_kwargs(self, case: schemathesis.Case) -> dict[str, Any]:
             return {"headers": headers}
 
