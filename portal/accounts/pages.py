@@ -22,7 +22,7 @@ from portal.web import is_fragment, see_other
 
 bp = Blueprint("accounts", __name__)
 
-WRONG_PASSWORD = "The email or the password is not right."
+WRONG_PASSWORD = "The email or the password is not right. Check both and try again."
 WRONG_CODE = "That code is not right, or it was used already. Wait for the next code and try again."
 WRONG_RECOVERY_CODE = "That recovery code is not right, or it was used already."
 TOO_LATE = "Please sign in again: the second step took too long, or it was not begun in this browser."

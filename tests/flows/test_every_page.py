@@ -65,26 +65,34 @@ def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
 
 
+def send(page: Page, name: str) -> None:
+    """Press, and wait for the page that follows."""
+    with page.expect_event("load"):
+        press(page, name)
+
+
 def test_the_corridor(visitor: Visitor, look: Look, cast: Cast) -> None:
     page = visitor.page
     page.goto(authorization_path(cast))
     look()
     page.get_by_label("Email").fill(cast.priya.email)
     page.get_by_label("Password").fill("not it")
-    press(page, "Sign in")
+    send(page, "Sign in")
     look()
     page.get_by_label("Password").fill(cast.priya.password)
-    press(page, "Sign in")
+    send(page, "Sign in")
     look()
     page.get_by_role("link", name="recovery code").click()
+    page.get_by_label("Recovery code").wait_for()
     look()
     page.go_back()
     page.get_by_label("Authentication code").fill(cast.code(cast.priya))
-    press(page, "Verify")
+    send(page, "Verify")
     look()
-    press(page, "Continue")  # nothing chosen
+    send(page, "Continue")  # nothing chosen
     look()
     visitor.choose(cast.practices[0])
+    page.get_by_role("heading", name="Ledgerly asks").wait_for()
     look()
     page.get_by_text("Why Ledgerly asks").first.click()
     page.get_by_text("Technical details").click()
@@ -104,6 +112,7 @@ def test_asking_for_more_than_stands_already(visitor: Visitor, look: Look, cast:
     cast.open_page_session(visitor.page, cast.alice)
     visitor.page.goto(authorization_path(cast))
     visitor.choose(cast.acme)
+    visitor.page.get_by_text("New", exact=True).nth(7).wait_for()
     assert visitor.page.get_by_text("New", exact=True).count() == 8
     look()
 
@@ -153,7 +162,7 @@ def test_too_many_attempts(visitor: Visitor, look: Look) -> None:
     for _ in range(12):
         page.get_by_label("Email").fill("nobody@acme.example")
         page.get_by_label("Password").fill("not it")
-        press(page, "Sign in")
+        send(page, "Sign in")
     page.get_by_text("Too many attempts").wait_for()
     look()
 
