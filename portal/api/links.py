@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from portal.api.parameters import CURSOR
+from portal.api.registry import PATH_PARAMETER, Endpoint
+
 LINKS: dict[str, dict[str, dict[str, str]]] = {
     "list_funds": {
         "get_fund": {"fund_id": "$response.body#/data/0/id"},
@@ -57,20 +60,18 @@ LINKS: dict[str, dict[str, dict[str, str]]] = {
 }
 """From the answer of one call to the parameters of another, by their names."""
 
-PAGES = ("list_funds", "list_members", "list_pension_accounts")
 
-
-def of_call(name: str, known: frozenset[str]) -> dict[str, Any]:
-    """The links of the good answer of this call, to calls that are `known`."""
+def of_call(line: Endpoint) -> dict[str, Any]:
+    """The links of the good answer of this call."""
     links: dict[str, Any] = {
         f"then_{target}": {"operationId": target, "parameters": parameters}
-        for target, parameters in LINKS.get(name, {}).items()
-        if target in known
+        for target, parameters in LINKS.get(line.name, {}).items()
     }
-    if name in PAGES:
+    if CURSOR in line.query:
+        in_path = {name: f"$request.path.{name}" for name in PATH_PARAMETER.findall(line.path)}
         links["next_page"] = {
-            "operationId": name,
+            "operationId": line.name,
             "description": "As long as `next_cursor` is not null, with the same filters.",
-            "parameters": {"cursor": "$response.body#/next_cursor"},
+            "parameters": {**in_path, "cursor": "$response.body#/next_cursor"},
         }
     return links

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from itertools import groupby
@@ -10,11 +9,10 @@ from typing import Any
 
 from portal.api import examples, links, problems
 from portal.api.problems import Problem
-from portal.api.registry import TABLE, Endpoint
+from portal.api.registry import PATH_PARAMETER, Endpoint
 from portal.api.schemas import reference
 from portal.funds.kinds import KINDS
 
-PATH_PARAMETER = re.compile(r"<(\w+)>")
 PROBLEM_JSON = "application/problem+json"
 MULTIPART = "multipart/form-data"
 OBJECT_ID = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[0-9A-Za-z_-]+$"}
@@ -149,7 +147,7 @@ def _good_answers(line: Endpoint) -> dict[str, Any]:
     if line.answer is None:
         return _contents()
     headers = {"ETag": ETAG, **({"Location": LOCATION} if line.status == 201 else {}), "X-Request-Id": REQUEST_ID, **COUNTED}
-    led_to = links.of_call(line.name, frozenset(other.name for other in TABLE))
+    led_to = links.of_call(line)
     good: dict[str, Any] = {
         str(line.status): {
             "description": "As asked.",

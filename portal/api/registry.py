@@ -10,6 +10,7 @@ returned and undoes when anything is raised.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,8 +31,9 @@ from portal.errors import PortalError
 from portal.oauth import uses
 from portal.oauth.tokens import AccessLookup
 
-__all__ = ["TABLE", "Answer", "Body", "Call", "Endpoint", "WritingCall", "endpoint", "mount"]
+__all__ = ["PATH_PARAMETER", "TABLE", "Answer", "Body", "Call", "Endpoint", "WritingCall", "endpoint", "mount"]
 
+PATH_PARAMETER = re.compile(r"<(\w+)>")
 View = Callable[..., Body | Answer | Response]
 """Returns the body, or an Answer that says more about it; one that reads may return a whole Response when the body is no JSON."""
 

@@ -155,6 +155,18 @@ def test_each_link_names_a_call_and_parameters_that_it_has(document: dict[str, A
     assert names >= {line.name for line in TABLE if line.path.count("<") and "full" not in line.path}
 
 
+def test_each_list_that_comes_in_pages_leads_on_to_the_next_page(document: dict[str, Any]) -> None:
+    lists = [operation for _, _, operation in operations(document) if "cursor" in [p["name"] for p in operation["parameters"]]]
+    assert len(lists) == 4
+    for operation in lists:
+        needed = {
+            parameter["name"]: f"$request.path.{parameter['name']}"
+            for parameter in operation["parameters"]
+            if parameter["in"] == "path"
+        }
+        assert links(operation)["next_page"]["parameters"] == {**needed, "cursor": "$response.body#/next_cursor"}
+
+
 def links(operation: dict[str, Any]) -> dict[str, Any]:
     return next(operation["responses"][status].get("links", {}) for status in ("200", "201") if status in operation["responses"])
 
