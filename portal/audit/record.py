@@ -50,6 +50,7 @@ KINDS = {
     "data.member_changed": "changed details of a member",
     "data.pension_account_changed": "changed details of a pension account",
     "data.reference_data_loaded": "loaded reference data",
+    "key.made": "the first signing keys were made",
     "key.rotated": "signing keys were rotated",
     "key.pruned": "old signing keys were deleted",
 }

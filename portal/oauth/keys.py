@@ -60,7 +60,10 @@ def generate(algorithm: str) -> Key:
 def ensure_keys(session: Session, keyring: Keyring, *, now: datetime) -> list[str]:
     """Make the signing key of each algorithm that has none; returns the new key ids."""
     having = set(session.scalars(select(SigningKey.algorithm).where(SigningKey.retires_at.is_(None))))
-    return [_add(session, keyring, algorithm, now=now).kid for algorithm in ALGORITHMS if algorithm not in having]
+    kids = [_add(session, keyring, algorithm, now=now).kid for algorithm in ALGORITHMS if algorithm not in having]
+    if kids:
+        record.record(session, "key.made", now=now, kids=kids)
+    return kids
 
 
 def rotate(session: Session, keyring: Keyring, settings: Settings, *, now: datetime) -> list[str]:

@@ -106,7 +106,7 @@ def test_an_old_key_is_published_longer_than_its_tokens_live_and_then_leaves(
     assert run(app, "list").output.count("over, published until") == 3
     assert run(app, "prune").output.startswith("Deleted 3 old keys: ")
     assert len(rows(app)) == 3 and "over" not in run(app, "list").output
-    assert [event.kind for event in rows(app, AuditEvent)] == ["key.rotated", "key.pruned"]
+    assert [event.kind for event in rows(app, AuditEvent)] == ["key.made", "key.rotated", "key.pruned"]
 
 
 def test_the_list_tells_what_each_key_does_and_nothing_private(app: Portal, cast: Cast) -> None:
