@@ -33,6 +33,7 @@ LONGEST_SECONDS = {
     "session_absolute_seconds": 2592000,
 }
 """In production; a code has its own limit by RFC 6749."""
+DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 MODES = ("production", "development", "demo", "test")
 
 
@@ -176,7 +177,7 @@ class Settings:
         """Addresses of other programs that cannot be read. They may hold a password, so they are never repeated."""
         wrong = []
         try:
-            known = make_url(self.database_url).get_backend_name() in ("sqlite", "postgresql")
+            known = make_url(self.database_url).drivername in DRIVERS
         except (ArgumentError, ValueError):
             known = False
         if not known:

@@ -293,6 +293,7 @@ def test_production_starts_on_good_settings() -> None:
         ("PORTAL_SESSION_ABSOLUTE_SECONDS", "2592001"),
         ("DATABASE_URL", "nonsense"),
         ("DATABASE_URL", "mysql://db.example/portal"),
+        ("DATABASE_URL", "postgresql+psycopg2://db.example/portal"),
     ],
 )
 def test_production_refuses_a_bad_setting_by_name(variable: str, value: str) -> None:
