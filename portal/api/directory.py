@@ -5,35 +5,26 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, exists, or_, select
+from sqlalchemy import Connection, Row, and_, bindparam, select
 
-from portal.accounts.models import BrowserSession, User
+from portal.accounts.models import User
 from portal.businesses.models import Business, Membership
-from portal.consents import catalogue
+from portal.consents import catalogue, standing
 from portal.consents.models import Consent
-from portal.db import table_of
+from portal.db import UtcDateTime, table_of
 
 _business, _membership, _user = table_of(Business), table_of(Membership), table_of(User)
-_consent, _session = table_of(Consent), table_of(BrowserSession)
+_consent = table_of(Consent)
 
 BUSINESS_FIELDS = ("id", "name", "abn", "code")
 FIND_BUSINESS = select(*(_business.c[name] for name in BUSINESS_FIELDS)).where(_business.c.id == bindparam("business_id"))
 
-STANDING_FOR_CLIENT = (
-    (_consent.c.user_id == _membership.c.user_id)
-    & (_consent.c.business_id == _membership.c.business_id)
-    & (_consent.c.client_id == bindparam("client_id"))
-    & _consent.c.revoked_at.is_(None)
-    & (_consent.c.expires_at > bindparam("now"))
-    & or_(
-        _consent.c.session_id.is_(None),
-        exists().where(
-            _session.c.id == _consent.c.session_id,
-            _session.c.ended_at.is_(None),
-            _session.c.idle_expires_at > bindparam("now"),
-            _session.c.expires_at > bindparam("now"),
-        ),
-    )
+_now: Any = bindparam("now", type_=UtcDateTime())
+STANDING_FOR_CLIENT = and_(
+    _consent.c.user_id == _membership.c.user_id,
+    _consent.c.business_id == _membership.c.business_id,
+    _consent.c.client_id == bindparam("client_id"),
+    standing.is_standing(_now),
 )
 LIST_USERS = (
     select(

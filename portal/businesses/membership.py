@@ -54,11 +54,6 @@ def list_active(session: Session, user_id: str) -> list[Membership]:
     return _list_of_user(session, user_id, Membership.accepted_at.is_not(None))
 
 
-def list_invited(session: Session, user_id: str) -> list[Membership]:
-    """The invitations a person has not answered yet, with their businesses."""
-    return _list_of_user(session, user_id, Membership.accepted_at.is_(None))
-
-
 def list_all(session: Session, user_id: str) -> list[Membership]:
     """Accepted memberships and open invitations of a person, with their businesses, by name and then code."""
     return _list_of_user(session, user_id)

@@ -82,10 +82,6 @@ class Line:
     is_unused: bool
     keep: tuple[str, ...]
 
-    @property
-    def may_be_narrowed(self) -> bool:
-        return self.is_unused and not self.is_required
-
 
 @dataclass(frozen=True)
 class PartActivity:

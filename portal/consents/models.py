@@ -5,14 +5,9 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from sqlalchemy import ForeignKey, Index, String, Text, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.accounts.models import BrowserSession, User
-from portal.businesses.models import Business
-from portal.clients.models import Client
 from portal.db import Base, Id, new_id
-
-DURATIONS = ("session", "3_months", "12_months")
 
 
 class Consent(Base):
@@ -41,7 +36,7 @@ class Consent(Base):
     asked: Mapped[str] = mapped_column(Text)
     """The scopes the person was asked for when they decided, so that the same question is not put again."""
     duration: Mapped[str] = mapped_column(String(16))
-    """session, 3_months or 12_months."""
+    """A key of `decisions.LENGTHS`: session, 3_months or 12_months."""
     session_id: Mapped[str | None] = mapped_column(ForeignKey("sessions.id"), type_=Id)
     """The browser session this consent lives and dies with; only for the duration `session`."""
     role: Mapped[str] = mapped_column(String(32))
@@ -54,13 +49,7 @@ class Consent(Base):
     revoked_by_user_id: Mapped[str | None] = mapped_column(ForeignKey("users.id"), type_=Id)
     """The person who ended it; None when it was the client or the clock."""
     revoke_reason: Mapped[str | None] = mapped_column(String(16))
-    """user, client, expired or reuse."""
-
-    user: Mapped[User] = relationship(foreign_keys=[user_id], lazy="raise_on_sql")
-    revoked_by: Mapped[User | None] = relationship(foreign_keys=[revoked_by_user_id], lazy="raise_on_sql")
-    business: Mapped[Business] = relationship(lazy="raise_on_sql")
-    client: Mapped[Client] = relationship(lazy="raise_on_sql")
-    session: Mapped[BrowserSession | None] = relationship(lazy="raise_on_sql")
+    """user, client or expired."""
 
     @property
     def scopes(self) -> list[str]:

@@ -6,12 +6,12 @@ import random
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+from portal.businesses.abn import WEIGHTS
 from portal.db import ID_ALPHABET
 from portal.demo import words
 
 SEED = 20260701
 IDS_BEGIN = datetime(2025, 7, 1, tzinfo=UTC)
-ABN_WEIGHTS = (10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19)
 
 
 class Chance:
@@ -58,5 +58,5 @@ def with_check_digits(nine: str) -> str:
 
     The rule of the Australian Business Register: 1 less on the first digit, the weighted sum is a multiple of 89.
     """
-    weighted = sum(int(digit) * weight for digit, weight in zip(nine, ABN_WEIGHTS[2:], strict=True))
+    weighted = sum(int(digit) * weight for digit, weight in zip(nine, WEIGHTS[2:], strict=True))
     return f"{10 + -weighted % 89}{nine}"

@@ -11,16 +11,14 @@ from sqlalchemy.orm import Session
 from portal.accounts.models import User
 from portal.audit import record
 from portal.audit.models import AuditEvent
-from portal.businesses import roles
 from portal.businesses.models import Business
 from portal.clients.models import Client
-from portal.consents import catalogue
+from portal.consents import catalogue, ending
+from portal.consents.decisions import LENGTHS
 from portal.consents.models import Consent
 from portal.demo.chance import Chance
 from portal.demo.partners import LEDGERLY, POCKETFOLIO, TIDEMARK
 from portal.demo.people import GRETA, PRIYA, TOM
-
-LENGTHS = {"3_months": timedelta(days=91), "12_months": timedelta(days=365)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,11 +102,11 @@ def _consent(past: Connection, users: Mapping[str, User], business: Business, cl
         duration=past.duration,
         role=past.role,
         granted_at=granted_at,
-        expires_at=granted_at + LENGTHS[past.duration],
+        expires_at=granted_at + LENGTHS[past.duration],  # type: ignore[operator]  # none of these is for a session
         last_accessed_at=None if past.last_accessed is None else now - past.last_accessed,
         revoked_at=None if past.ended is None else now - past.ended,
         revoked_by_user_id=None if past.ended_by is None else users[past.ended_by].id,
-        revoke_reason=None if past.ended is None else "user",
+        revoke_reason=None if past.ended is None else ending.BY_A_PERSON,
     )
 
 
@@ -124,5 +122,5 @@ def _tell(session: Session, kind: str, consent: Consent, user: User, client: Cli
         user_name=user.name,
         client_name=client.client_name,
         scopes=consent.scopes,
-        role=roles.title(consent.role),
+        role=consent.role,
     )

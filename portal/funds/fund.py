@@ -31,7 +31,8 @@ UNSAID: Mapping[str, Any] = {"status": "active", "tags": [], "latest_period_upda
 
 def shown(row: Row[Any]) -> dict[str, Any]:
     """The summary of the fund and its `address`."""
-    return {**summary(row), "tags": list(summary(row)["tags"]), "address": row.address}
+    told = summary(row)
+    return {**told, "tags": list(told["tags"]), "address": row.address}
 
 
 KIND = Kind(

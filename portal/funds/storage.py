@@ -166,8 +166,9 @@ class Folder:
     def contents(self) -> Iterator[Content]:
         for file in self.root.glob("*/*/*"):
             address = Address.of(file.relative_to(self.root).as_posix())
-            if address is not None:
-                yield Content(address, datetime.fromtimestamp(file.stat().st_mtime, UTC))
+            with suppress(FileNotFoundError):  # another one prunes too
+                if address is not None:
+                    yield Content(address, datetime.fromtimestamp(file.stat().st_mtime, UTC))
 
 
 class _FilePieces:

@@ -8,7 +8,7 @@ consent, the code and the end of the parked request are one transaction.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -69,7 +69,7 @@ class Situation:
     browser_session: BrowserSession | None
     parked: Interaction | None
     now: datetime
-    hinted_sub: str | None = field(default=None)
+    hinted_sub: str | None = None
     """The person whom the client's id_token_hint names."""
 
     @property

@@ -88,9 +88,7 @@ def resume() -> Response:
 
 def _proceed(asked: AuthorizationRequest, client: Client, parked: Interaction | None) -> Response:
     """Ask the table of prompts; then conclude, or go to the page it names."""
-    situation = Situation(
-        db.session, _settings(), asked, client, sessions.current(), parked, db.utcnow(),
-    )  # fmt: skip
+    situation = Situation(db.session, _settings(), asked, client, sessions.current(), parked, db.utcnow())
     try:
         situation.hinted_sub = _hinted_sub(asked)
         prompt = authorize.next_prompt(situation)

@@ -60,7 +60,7 @@ def sign(row: Any, *, key: Key, algorithm: str, issuer: str, access_token: str, 
 
 
 def read_hint(connection: Connection | Session, issuer: str, token: str) -> dict[str, Any] | None:
-    """The claims of an ID token that we signed: `id_token.read_hint(connection_or_session, issuer, token) -> dict[str, Any] | None`.
+    """The claims of an ID token that we signed.
 
     It may have expired, and its key may have been retired since: it only hints at who was meant (OIDC Core §3.1.2.1,
     RP-Initiated Logout §2). `sub`, `aud` and `sid` are texts. None for everything else; which client may use it

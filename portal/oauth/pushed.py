@@ -78,7 +78,7 @@ def is_pushed(request_uri: str | None) -> bool:
 
 
 def claim(connection: Connection | Session, request_uri: str, client_id: str, now: datetime) -> dict[str, str] | None:
-    """Spend a reference: `pushed.claim(connection_or_session, request_uri, client_id, now) -> dict[str, str] | None`.
+    """Spend a reference.
 
     Returns the parameters as `request.read_query` would have read them, ready for `request.check(client, parameters,
     set())`; `client_id` is among them, `request_uri` is not. None for a reference that is unknown, spent, expired or

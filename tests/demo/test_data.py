@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from portal.api import validation
+from portal.businesses.abn import WEIGHTS
 from portal.db import utcnow
 from portal.demo import people, portfolio
-from portal.demo.chance import ABN_WEIGHTS, Chance, with_check_digits
+from portal.demo.chance import Chance, with_check_digits
 from portal.demo.portfolio import Portfolio
 from portal.funds import reference_data
 
@@ -14,7 +15,7 @@ def is_valid_abn(abn: str) -> bool:
     """The rule of the Australian Business Register, written again."""
     digits = [int(digit) for digit in abn]
     digits[0] -= 1
-    return len(abn) == 11 and abn[0] != "0" and sum(d * w for d, w in zip(digits, ABN_WEIGHTS, strict=True)) % 89 == 0
+    return len(abn) == 11 and abn[0] != "0" and sum(d * w for d, w in zip(digits, WEIGHTS, strict=True)) % 89 == 0
 
 
 def test_the_rule_accepts_the_numbers_of_real_businesses() -> None:
