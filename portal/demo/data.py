@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from argon2 import PasswordHasher
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from portal import crypto
 from portal.accounts.models import TotpFactor, User
+from portal.accounts.passwords import Passwords
 from portal.businesses.models import Business, Membership
 from portal.clients import metadata
 from portal.clients.metadata import Rules
@@ -90,7 +90,7 @@ def _user(person: Person, settings: Settings, keyring: Keyring, chance: Chance, 
         id=chance.new_id(),
         email=person.email,
         email_verified_at=now - SINCE,
-        password_hash=PasswordHasher().hash(PASSWORD) if person.can_sign_in else None,
+        password_hash=Passwords(settings).hash(PASSWORD) if person.can_sign_in else None,
         given_name=person.given_name,
         middle_name=person.middle_name,
         family_name=person.family_name,

@@ -94,6 +94,12 @@ def test_a_database_without_tables_is_told_what_to_do(bare: Portal) -> None:
     assert len(result.output.splitlines()) == 1
 
 
+def test_a_sign_in_costs_what_it_costs_everywhere(loaded: Portal) -> None:
+    hashes = [user.password_hash for user in all_of(loaded, User) if user.password_hash]
+    assert len(hashes) == 5
+    assert not any(loaded.extensions["portal-passwords"].needs_rehash(stored) for stored in hashes)
+
+
 def test_funds_are_many_and_look_real(loaded: Portal) -> None:
     funds, businesses = all_of(loaded, Fund), all_of(loaded, Business)
     by_business = {business.code: [fund for fund in funds if fund.business_id == business.id] for business in businesses}
