@@ -118,6 +118,7 @@ def test_the_list_tells_what_each_key_does_and_nothing_private(app: Portal, cast
 
 
 def test_private_keys_are_encrypted_at_rest(app: Portal, cast: Cast) -> None:
+    assert len(rows(app)) == len(keys.ALGORITHMS)
     for row in rows(app):
         jwk = json.loads(app.keyring.decrypt(keys.PURPOSE, row.private_jwk))
         assert jwk["d"].encode() not in row.private_jwk and b"kty" not in row.private_jwk
@@ -125,6 +126,7 @@ def test_private_keys_are_encrypted_at_rest(app: Portal, cast: Cast) -> None:
 
 
 def test_the_published_keys_hold_nothing_private(browser: FlaskClient, cast: Cast) -> None:
+    assert len(published(browser)) == len(keys.ALGORITHMS)
     for jwk in published(browser):
         assert not {"d", "p", "q", "dp", "dq", "qi", "k"} & set(jwk)
         assert jwk["use"] == "sig" and jwk["alg"] in keys.ALGORITHMS
