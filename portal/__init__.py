@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from flask.typing import ResponseReturnValue
@@ -35,6 +37,10 @@ class Portal(Flask):
         answer = super().dispatch_request()
         db.commit()
         return answer
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Nothing here is async, and Flask would look into each function anew for every request."""
+        return func
 
 
 def create_app(settings: Settings | None = None) -> Portal:

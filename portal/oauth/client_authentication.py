@@ -34,19 +34,20 @@ ASSERTION_MAX_AGE = timedelta(minutes=10)
 CLOCK_SKEW_SECONDS = 30
 
 _clients, _assertions = table_of(Client), table_of(AssertionId)
+AUTHENTICATION_COLUMNS = (
+    _clients.c.token_endpoint_auth_method,
+    _clients.c.secret_digest,
+    _clients.c.previous_secret_digest,
+    _clients.c.previous_secret_expires_at,
+    _clients.c.jwks,
+    _clients.c.is_resource_server,
+    _clients.c.id_token_signed_response_alg,
+    _clients.c.disabled_at,
+)
+"""What authentication asks of a client. The look-ups of codes and refresh tokens bring it along, so that the owner of one
+is not looked up again."""
 FIND_CLIENT = Prepared(
-    select(
-        _clients.c.client_id,
-        _clients.c.client_name,
-        _clients.c.token_endpoint_auth_method,
-        _clients.c.secret_digest,
-        _clients.c.previous_secret_digest,
-        _clients.c.previous_secret_expires_at,
-        _clients.c.jwks,
-        _clients.c.is_resource_server,
-        _clients.c.id_token_signed_response_alg,
-        _clients.c.disabled_at,
-    ).where(_clients.c.client_id == bindparam("client_id"))
+    select(_clients.c.client_id, *AUTHENTICATION_COLUMNS).where(_clients.c.client_id == bindparam("client_id"))
 )
 
 
@@ -60,11 +61,22 @@ class Presented:
 
 
 def authenticate(
-    connection: Connection, headers: Headers, form: MultiDict[str, str], *, audiences: frozenset[str], now: datetime
+    connection: Connection,
+    headers: Headers,
+    form: MultiDict[str, str],
+    *,
+    audiences: frozenset[str],
+    now: datetime,
+    owner: Any = None,
 ) -> Any:
-    """The client row of this request. Raises InvalidClientError (401) or InvalidRequestError for two authentications."""
+    """The client row of this request. Raises InvalidClientError (401) or InvalidRequestError for two authentications.
+
+    `owner` is the row of what the request is about, if that was looked up already: it holds AUTHENTICATION_COLUMNS of
+    the client it belongs to, and counts only for that client.
+    """
     presented = read(headers, form)
-    client = FIND_CLIENT.first(connection, client_id=presented.client_id)
+    is_owner = owner is not None and owner.client_id == presented.client_id
+    client = owner if is_owner else FIND_CLIENT.first(connection, client_id=presented.client_id)
     if client is None or client.disabled_at is not None or client.token_endpoint_auth_method != presented.method:
         raise refused()
     if presented.method in ("client_secret_basic", "client_secret_post"):

@@ -25,6 +25,7 @@ from portal.consents import catalogue
 from portal.crypto import Keyring
 from portal.db import table_of
 from portal.oauth import tokens
+from portal.oauth.client_authentication import AUTHENTICATION_COLUMNS
 from portal.oauth.models import AccessToken, Authorization, RefreshToken
 from portal.statements import ClaimAndInsert, Prepared
 
@@ -48,6 +49,7 @@ FIND_CODE = Prepared(
         _authorization.c.code_used_at,
         _user.c.email,
         _user.c.email_verified_at,
+        *AUTHENTICATION_COLUMNS,
     ).where(_authorization.c.code_digest == bindparam("digest"))
 )
 
@@ -102,14 +104,27 @@ class Issued:
         return body
 
 
-def redeem_code(connection: Connection, settings: Settings, *, client_id: str, form: Mapping[str, str], now: datetime) -> Issued:
-    """Exchange a code for tokens (RFC 6749 §4.1.3, RFC 7636 §4.6). Raises OAuth2Error; then nothing is spent.
+def find_code(connection: Connection, form: Mapping[str, str]) -> Any:
+    """The authorization behind the code of a token request, with all its life depends on and its client; None for none."""
+    code = form.get("code")
+    return FIND_CODE.first(connection, digest=crypto.digest(code)) if code else None
+
+
+def find_refresh(connection: Connection, form: Mapping[str, str]) -> Any:
+    """The same for the refresh token."""
+    presented = form.get("refresh_token")
+    return tokens.FIND_REFRESH.first(connection, digest=crypto.digest(presented)) if presented else None
+
+
+def redeem_code(
+    connection: Connection, settings: Settings, row: Any, *, client_id: str, form: Mapping[str, str], now: datetime
+) -> Issued:
+    """Exchange a code for tokens (RFC 6749 §4.1.3, RFC 7636 §4.6). `row` is from `find_code`. Raises OAuth2Error; then nothing is spent.
 
     A code presented again ends everything it produced (RFC 6749 §4.1.2), whoever was first.
     """
     code = required(form, "code")
     verifier, redirect_uri = required(form, "code_verifier"), required(form, "redirect_uri")
-    row = FIND_CODE.first(connection, digest=crypto.digest(code))
     if row is None or row.client_id != client_id:
         raise InvalidGrantError("The code is not known.")
     if row.code_used_at is not None:
@@ -133,15 +148,23 @@ def redeem_code(connection: Connection, settings: Settings, *, client_id: str, f
 
 
 def rotate(
-    connection: Connection, settings: Settings, keyring: Keyring, *, client_id: str, form: Mapping[str, str], now: datetime
+    connection: Connection,
+    settings: Settings,
+    keyring: Keyring,
+    row: Any,
+    *,
+    client_id: str,
+    form: Mapping[str, str],
+    now: datetime,
 ) -> Issued:
-    """Exchange a refresh token for its successor (RFC 6749 §6, RFC 9700 §4.14.2). Raises OAuth2Error.
+    """Exchange a refresh token for its successor (RFC 6749 §6, RFC 9700 §4.14.2). `row` is from `find_refresh`. Raises OAuth2Error.
 
     A spent token returns the same successor for `refresh_grace_seconds`, since an answer may be lost on its way; after
     that it is a stolen one, and its whole line ends.
     """
     presented = required(form, "refresh_token")
-    row = find_refresh(connection, presented, client_id=client_id)
+    if row is None or row.client_id != client_id:
+        raise InvalidGrantError("The refresh token is not known.")
     check_stands(row, now=now)
     grace = timedelta(seconds=settings.refresh_grace_seconds)
     if row.used_at is not None and now - row.used_at > grace:
@@ -156,13 +179,6 @@ def rotate(
     if row.used_at is not None or not ROTATE.execute(connection, claim, *rows):
         STORE_ACCESS.run(connection, **{f"a_{name}": value for name, value in rows[0].items()})
     return issued
-
-
-def find_refresh(connection: Connection, presented: str, *, client_id: str) -> Any:
-    row = tokens.FIND_REFRESH.first(connection, digest=crypto.digest(presented))
-    if row is None or row.client_id != client_id:
-        raise InvalidGrantError("The refresh token is not known.")
-    return row
 
 
 def check_stands(row: Any, *, now: datetime) -> None:

@@ -50,12 +50,16 @@ class FormPayload(OAuth2Payload):  # type: ignore[misc]
 
 
 class MachineRequest(OAuth2Request):  # type: ignore[misc]
-    """One call of a machine endpoint, with the connection it works on and the time it came."""
+    """One call of a machine endpoint, with the connection it works on and the time it came.
+
+    `owner` is the row of the code or token that the call is about, looked up first since it brings its client along.
+    """
 
     def __init__(self, request: Request, connection: Connection, *, now: datetime) -> None:
         # Authlib's own constructor refuses plain http; the origin is checked when settings are read.
         self.method, self.headers = request.method, request.headers
         self.client: Any = None
+        self.owner: Any = None
         self.auth_method = self.user = self.authorization_code = self.refresh_token = self.credential = None
         self._scope = self._body = None
         self._request = request
@@ -117,7 +121,12 @@ class PortalAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
     def authenticate_client(self, request: MachineRequest, methods: Any, endpoint: str = "token") -> Any:
         """The row of the one client that authenticates by the method it registered, whatever Authlib's order of methods."""
         client = client_authentication.authenticate(
-            request.connection, request._request.headers, request.form, audiences=self.audiences, now=request.now
+            request.connection,
+            request._request.headers,
+            request.form,
+            audiences=self.audiences,
+            now=request.now,
+            owner=request.owner,
         )
         request.auth_method = client.token_endpoint_auth_method
         return client
@@ -132,6 +141,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
     TOKEN_ENDPOINT_AUTH_METHODS = list(AUTHENTICATION_METHODS)
 
     def validate_token_request(self) -> None:
+        self.request.owner = redemption.find_code(self.request.connection, self.request.form)
         self.request.client = self.authenticate_token_endpoint_client()
 
     def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
@@ -141,7 +151,12 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
         # Whatever can still fail comes before the code is spent.
         key = server.keys.signing_key(request.connection, algorithm, now=request.now)
         issued = redemption.redeem_code(
-            request.connection, server.settings, client_id=request.client.client_id, form=request.form, now=request.now
+            request.connection,
+            server.settings,
+            request.owner,
+            client_id=request.client.client_id,
+            form=request.form,
+            now=request.now,
         )
         body = issued.response
         if "openid" in issued.scope.split():
@@ -163,6 +178,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
     TOKEN_ENDPOINT_AUTH_METHODS = list(AUTHENTICATION_METHODS)
 
     def validate_token_request(self) -> None:
+        self.request.owner = redemption.find_refresh(self.request.connection, self.request.form)
         self.request.client = self.authenticate_token_endpoint_client()
 
     def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
@@ -171,6 +187,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
             request.connection,
             self.server.settings,
             self.server.keyring,
+            request.owner,
             client_id=request.client.client_id,
             form=request.form,
             now=request.now,
@@ -186,9 +203,12 @@ class IntrospectionEndpoint(TokenEndpoint):  # type: ignore[misc]
     CLIENT_AUTH_METHODS = list(AUTHENTICATION_METHODS)
 
     def __call__(self, request: MachineRequest) -> tuple[int, dict[str, Any], Any]:
+        presented = request.form.get("token", "")
+        found = find_token(request.connection, presented)
+        request.owner = found
         client = self.authenticate_endpoint_client(request)
-        presented = redemption.required(request.form, "token")
-        return 200, introspect(request.connection, self.server.settings, client, presented, now=request.now), NO_STORE
+        redemption.required(request.form, "token")
+        return 200, introspect(self.server.settings, client, presented, found, now=request.now), NO_STORE
 
 
 class RevocationEndpoint(TokenEndpoint):  # type: ignore[misc]
@@ -198,26 +218,37 @@ class RevocationEndpoint(TokenEndpoint):  # type: ignore[misc]
     CLIENT_AUTH_METHODS = list(AUTHENTICATION_METHODS)
 
     def __call__(self, request: MachineRequest) -> tuple[int, dict[str, Any], Any]:
+        presented = request.form.get("token", "")
+        if not presented.startswith(crypto.ACCESS_TOKEN):
+            request.owner = find_token(request.connection, presented)
         client = self.authenticate_endpoint_client(request)
-        presented = redemption.required(request.form, "token")
-        revoke(request.connection, client, presented, now=request.now)
+        redemption.required(request.form, "token")
+        revoke(request.connection, client, presented, request.owner, now=request.now)
         return 200, {}, NO_STORE
 
 
-def introspect(connection: Connection, settings: Settings, client: Any, presented: str, *, now: datetime) -> dict[str, Any]:
-    """What RFC 7662 §2.2 tells of a live token, with the members of the business and the consent."""
+def find_token(connection: Connection, presented: str) -> Any:
+    """The row of an access or refresh token with all its life depends on and its client; None for none."""
+    if not presented:
+        return None
+    statement = tokens.FIND_ACCESS_AND_OWNER if presented.startswith(crypto.ACCESS_TOKEN) else tokens.FIND_REFRESH
+    return statement.first(connection, digest=crypto.digest(presented))
+
+
+def introspect(settings: Settings, client: Any, presented: str, row: Any, *, now: datetime) -> dict[str, Any]:
+    """What RFC 7662 §2.2 tells of a live token, with the members of the business and the consent. `row` is from `find_token`."""
     inactive: dict[str, Any] = {"active": False}
+    if row is None:
+        return inactive
     if presented.startswith(crypto.ACCESS_TOKEN):
-        found = tokens.find_access(connection, presented, now=now)
-        if found is None or found.dead_reason is not None:
+        found = tokens.look(row, now=now)
+        if found.dead_reason is not None:
             return inactive
-        row, allowed, expires_at = found.row, found.effective, found.row.expires_at
-        kind = {"token_type": "Bearer"}
+        allowed, expires_at, kind = found.effective, row.expires_at, {"token_type": "Bearer"}
     else:
-        refresh = tokens.FIND_REFRESH.first(connection, digest=crypto.digest(presented))
-        if refresh is None or refresh.used_at is not None or tokens.ended_reason(refresh, now=now) is not None:
+        if row.used_at is not None or tokens.ended_reason(row, now=now) is not None:
             return inactive
-        row, allowed, expires_at, kind = refresh, tokens.effective(refresh), refresh.consent_expires_at, {}
+        allowed, expires_at, kind = tokens.effective(row), row.consent_expires_at, {}
         if catalogue.OFFLINE_ACCESS not in allowed.opened:
             return inactive
     if not (client.is_resource_server or row.client_id == client.client_id):
@@ -238,14 +269,14 @@ def introspect(connection: Connection, settings: Settings, client: Any, presente
     }
 
 
-def revoke(connection: Connection, client: Any, presented: str, *, now: datetime) -> None:
-    """End the client's own token; an unknown one, or another client's, is left alone without a word (RFC 7009 §2.2)."""
-    digest = crypto.digest(presented)
+def revoke(connection: Connection, client: Any, presented: str, row: Any, *, now: datetime) -> None:
+    """End the client's own token; an unknown one, or another client's, is left alone without a word (RFC 7009 §2.2).
+
+    `row` is that of a refresh token, from `find_token`.
+    """
     if presented.startswith(crypto.ACCESS_TOKEN):
-        tokens.REVOKE_ACCESS.run(connection, presented=digest, owner=client.client_id, now=now)
-        return
-    row = tokens.FIND_REFRESH.first(connection, digest=digest)
-    if row is not None and row.client_id == client.client_id:
+        tokens.REVOKE_ACCESS.run(connection, presented=crypto.digest(presented), owner=client.client_id, now=now)
+    elif row is not None and row.client_id == client.client_id:
         redemption.end_authorization(connection, row, reason="revoked", kind="authorization.revoked", now=now)
 
 

@@ -21,6 +21,7 @@ from portal.clients.models import Client
 from portal.consents import catalogue
 from portal.consents.models import Consent
 from portal.db import table_of
+from portal.oauth.client_authentication import AUTHENTICATION_COLUMNS
 from portal.oauth.models import AccessToken, Authorization, RefreshToken
 from portal.statements import Prepared
 
@@ -98,8 +99,13 @@ def standing(*columns: Any, of: Table | None = None) -> Select[Any]:
 
 ACCESS_COLUMNS = (_access.c.scope.label("narrowed"), _access.c.issued_at, _access.c.expires_at, _access.c.revoked_at)
 FIND_ACCESS = Prepared(standing(*ACCESS_COLUMNS, of=_access).where(_access.c.digest == bindparam("digest")))
+FIND_ACCESS_AND_OWNER = Prepared(
+    standing(*ACCESS_COLUMNS, *AUTHENTICATION_COLUMNS, of=_access).where(_access.c.digest == bindparam("digest"))
+)
 FIND_REFRESH = Prepared(
-    standing(_refresh.c.issued_at, _refresh.c.used_at, of=_refresh).where(_refresh.c.digest == bindparam("digest"))
+    standing(_refresh.c.issued_at, _refresh.c.used_at, *AUTHENTICATION_COLUMNS, of=_refresh).where(
+        _refresh.c.digest == bindparam("digest")
+    )
 )
 FIND_USERINFO = Prepared(
     standing(
@@ -188,8 +194,11 @@ def find_access(connection: Connection, token: str, *, now: datetime, statement:
     if not token.startswith(crypto.ACCESS_TOKEN):
         return None
     row = statement.first(connection, digest=crypto.digest(token))
-    if row is None:
-        return None
+    return None if row is None else look(row, now=now)
+
+
+def look(row: Any, *, now: datetime) -> AccessLookup:
+    """What an access token opens by its row."""
     reason = ended_reason(row, now=now)
     if reason is None and row.revoked_at is not None:
         reason = REVOKED

@@ -13,6 +13,8 @@ from sqlalchemy import event
 from portal import Portal
 from portal import statements as prepared
 
+OF_A_NEW_CONNECTION = ("SET TIME ZONE", "select pg_catalog.version()", "show standard_conforming_strings")
+
 
 @contextmanager
 def statements(app: Portal) -> Iterator[list[str]]:
@@ -23,7 +25,8 @@ def statements(app: Portal) -> Iterator[list[str]]:
         execute, send = psycopg.Cursor.execute, prepared._OnConnection.send
 
         def note(cursor: Any, statement: Any, *values: Any, **options: Any) -> Any:
-            sent.append(str(statement))
+            if not str(statement).startswith(OF_A_NEW_CONNECTION):
+                sent.append(str(statement))
             return execute(cursor, statement, *values, **options)
 
         def note_prepared(statement: prepared._OnConnection, values: Any) -> Any:
