@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Request
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager
 from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import MapAdapter
 
 from portal import accounts, api, businesses, check, clients, consents, db, demo, errors, funds, health, logs, oauth, schema, web
 from portal.accounts import sessions
@@ -37,6 +39,14 @@ class Portal(Flask):
         answer = super().dispatch_request()
         db.commit()
         return answer
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Flask makes two for each request: one for its request, and one for outside of any, which is always the same."""
+        return super().create_url_adapter(request) if request is not None else self._outside_requests
+
+    @cached_property
+    def _outside_requests(self) -> MapAdapter | None:
+        return super().create_url_adapter(None)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Nothing here is async, and Flask would look into each function anew for every request."""
