@@ -16,8 +16,9 @@ from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
-from portal import accounts, api, businesses, check, clients, consents, db, demo, errors, funds, health, logs, oauth, schema, web
+from portal import accounts, api, businesses, clients, consents, db, demo, errors, funds, health, logs, oauth, web
 from portal.accounts import sessions
+from portal.commands import Later
 from portal.config import Settings
 from portal.consents.catalogue import CATALOGUE
 from portal.crypto import Keyring
@@ -84,7 +85,7 @@ def create_app(settings: Settings | None = None) -> Portal:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions["portal-database"] = db.Database(settings)
     app.teardown_appcontext(db.close)
-    schema.init_app(app)
+    app.cli.add_command(Later("db", "portal.schema:group", help="The database schema."))
     logs.init_logs(settings)
 
     # what a request meets first
@@ -103,7 +104,7 @@ def create_app(settings: Settings | None = None) -> Portal:
 
     # the rooms, bottom to top
     health.init_app(app)
-    check.init_app(app)
+    app.cli.add_command(Later("check", "portal.check:check_command", help="Look whether this portal is fit for production."))
     accounts.init_app(app, login)
     businesses.init_app(app)
     clients.init_app(app, scopes=tuple(CATALOGUE), signing_algorithms=ALGORITHMS)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from flask import Flask, current_app
+from flask import current_app
 from flask.cli import with_appcontext
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,10 +29,6 @@ from portal.funds import storage
 from portal.oauth import keys
 
 SKEW = timedelta(seconds=10)
-
-
-def init_app(app: Flask) -> None:
-    app.cli.add_command(check_command)
 
 
 @click.command("check")

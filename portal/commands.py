@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import click
@@ -23,6 +24,24 @@ class Commands(AppGroup):
             raise click.ClickException(
                 f"The database did not take it: {_reason(error)}. Nothing was changed. {self._hint}"
             ) from None
+
+
+class Later(click.Command):
+    """A command whose file is imported only when it is called: no worker needs it, and its libraries take memory.
+
+    `target` is where it is, as `portal.schema:group`.
+    """
+
+    def __init__(self, name: str, target: str, *, help: str) -> None:
+        super().__init__(name, help=help)
+        self._target = target
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        module, _, attribute = self._target.partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command.make_context(info_name, args, parent=parent, **extra)
 
 
 def _reason(error: SQLAlchemyError) -> str:

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from flask import Flask, current_app
+from flask import current_app
 from sqlalchemy import Connection, Engine
 
 from portal import interaction as _interaction
@@ -35,10 +35,6 @@ ROOMS = (_interaction, _audit, _accounts, _businesses, _clients, _consents, _oau
 METADATA = Base.metadata
 
 group = Commands("db", help="The database schema.", hint="")
-
-
-def init_app(app: Flask) -> None:
-    app.cli.add_command(group)
 
 
 def _config(connection: Connection | None = None) -> Config:

@@ -38,6 +38,14 @@ def test_pages_are_never_packed_since_they_hold_tokens(browser: FlaskClient) -> 
     assert "Content-Encoding" not in browser.get("/login", headers=ASKS_FOR_GZIP).headers
 
 
+def test_the_page_for_developers_is_packed_for_those_who_are_not_signed_in(browser: FlaskClient, cast: Cast) -> None:
+    packed = browser.get("/developers", headers=ASKS_FOR_GZIP)
+    assert packed.headers["Content-Encoding"] == "gzip" and len(packed.data) < 30_000
+    assert b"Partner API" in gzip.decompress(packed.data)
+    cast.open_session(browser, cast.alice)
+    assert "Content-Encoding" not in browser.get("/developers", headers=ASKS_FOR_GZIP).headers
+
+
 @pytest.mark.browser
 def test_the_first_view_of_a_page_is_small(page: Page, cast: Cast) -> None:
     cast.add_consent()
