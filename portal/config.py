@@ -241,7 +241,10 @@ def _variable(name: str) -> str:
 def _documents_mistakes(url: str) -> list[str]:
     if url.startswith("file:"):
         return [] if url.removeprefix("file:").strip() else ["PORTAL_DOCUMENTS_URL file:… must name a folder"]
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ["PORTAL_DOCUMENTS_URL must be file:DIR or s3://BUCKET/PREFIX"]
     if parts.scheme != "s3" or not parts.netloc:
         return ["PORTAL_DOCUMENTS_URL must be file:DIR or s3://BUCKET/PREFIX"]
     if "@" in parts.netloc or ":" in parts.netloc:

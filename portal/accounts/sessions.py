@@ -17,7 +17,7 @@ from flask.sessions import SessionInterface, SessionMixin
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from portal import crypto, db
+from portal import crypto, db, web
 from portal.accounts.models import BrowserSession, User
 from portal.config import Settings
 
@@ -54,7 +54,7 @@ class ServerSession(SessionMixin):
             secret = crypto.new_secret()
             self._row = start(
                 db.session, self._settings, secret, now=db.utcnow(),
-                user_agent=self._request.headers.get("User-Agent", "")[:400], address=self._request.remote_addr,
+                user_agent=self._request.headers.get("User-Agent", "")[:400], address=web.network_address(self._request),
             )  # fmt: skip
             self._hand_out(secret)
         return cast(BrowserSession, self._row)

@@ -166,3 +166,11 @@ def test_windows_that_are_over_are_pruned(browser: FlaskClient, cast: Cast, stag
     with stage.transaction() as session:
         assert throttle.prune(session, now=stage.clock.now()) == 0
         assert throttle.prune(session, now=stage.clock.advance(minutes=16)) == 2
+
+
+@pytest.mark.settings(trusted_proxies=1)
+def test_an_address_that_is_none_is_cut_and_not_stored_whole(browser: FlaskClient, cast: Cast, stage: Stage) -> None:
+    long = {"X-Forwarded-For": "1" * 500}
+    answer = submit(browser, browser.get("/login", headers=long), {"email": cast.alice.email, "password": "wrong"}, headers=long)
+    assert answer.status_code == 400
+    assert [event.address for event in stage.events("user.sign_in_refused")] == ["1" * 64]

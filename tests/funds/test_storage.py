@@ -241,6 +241,7 @@ def test_an_address_is_read_back_from_its_path_and_from_nothing_else() -> None:
         ("instance/documents", "file:DIR"),
         ("https://bucket.example", "file:DIR"),
         ("s3://", "s3://BUCKET"),
+        ("s3://[x", "s3://BUCKET"),
         ("s3://key:secret@bucket/prefix", "credentials"),
         ("s3://bucket/prefix?acl=public", "acl"),
         ("s3://bucket?endpoint_url=ftp://store.example", "http://"),
