@@ -44,6 +44,7 @@ def main() -> int:
         click.echo(f"The demo does not run: {error}", err=True)
         return 1
     finally:
+        launch.let_nothing_interrupt()
         for server in servers:
             server.stop()
     return 0

@@ -109,9 +109,21 @@ class Server:
 
 
 def portal_command(port: int) -> list[str]:
-    """The production server, with one worker since SQLite has one writer."""
+    """The production server, with one worker since SQLite has one writer; it is gone within the patience of `Server.stop`."""
     server = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port)]
-    return [*server, "--workers", "1", "--blocking-threads", "4", "--no-ws", "--log-level", "warning", "app:app"]
+    return [
+        *server,
+        "--workers",
+        "1",
+        "--workers-kill-timeout",
+        "3",
+        "--blocking-threads",
+        "4",
+        "--no-ws",
+        "--log-level",
+        "warning",
+        "app:app",
+    ]
 
 
 def partner_command(root: Path) -> list[str]:
@@ -130,6 +142,12 @@ def wait_while_running(servers: Sequence[Server], on_enter: Callable[[], None]) 
         elif select.select([sys.stdin], [], [], 0.3)[0]:
             listening = sys.stdin.readline() != ""
             on_enter()
+
+
+def let_nothing_interrupt() -> None:
+    """While the programs are ended, which takes seconds: a second Ctrl-C would leave one of them running."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def on_terminate_as_on_ctrl_c() -> None:
