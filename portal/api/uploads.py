@@ -1,7 +1,7 @@
 """Taking in a document: multipart/form-data (RFC 7578) with the file in it, written beside the store while it comes.
 
 A worker's memory holds a piece of the file at a time, however large it is. The file has passed every check before a
-transaction is opened; on every way out it is gone, unless it was kept.
+transaction is opened, and was sent to a store that is far away; on every way out it is gone here, unless it was kept.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from portal.config import Settings
 from portal.errors import BadRequest, PortalError
 from portal.funds import filenames, fund, kinds, scanning, storage, telling
 from portal.funds.documents import NewDocument
-from portal.funds.storage import LARGEST_BYTES, ContentTooLarge, Incoming, Store
+from portal.funds.storage import LARGEST_BYTES, Address, ContentTooLarge, Incoming, Store
 from portal.oauth.tokens import AccessLookup
 
 MULTIPART = "multipart/form-data"
@@ -74,6 +74,7 @@ class DocumentForm:
         kind = kinds.choose(file.mimetype if file else "", _file_name(file))
         kinds.check(kind, upload.path)
         _scan(upload, access, fund_id=fund_id, fund_name=fund_name)
+        _store().send(Address(access.business_id, upload.sha256), upload)
         facts = json.dumps([said, kind.media_type, upload.sha256.hex()], sort_keys=True).encode()
         return Sent(Received(_new(said, kind), upload), hashlib.sha256(facts).digest())
 
@@ -86,7 +87,7 @@ def discard(_error: BaseException | None = None) -> None:
 
 def _receive(request: Request) -> tuple[MultiDict[str, str], FileStorage | None, Incoming]:
     """The fields, and the one file with its content. Raises ContentTooLarge, UnreadableForm or Invalid."""
-    store: Store = current_app.extensions["portal-documents"]
+    store = _store()
     uploads: list[Incoming] = g.setdefault("uploads", [])
 
     def begin(**_part: Any) -> Incoming:
@@ -110,6 +111,10 @@ def _receive(request: Request) -> tuple[MultiDict[str, str], FileStorage | None,
     if uploads[0].size == 0:
         raise Invalid([((FILE,), "is empty")])
     return form, file, uploads[0]
+
+
+def _store() -> Store:
+    return cast(Store, current_app.extensions["portal-documents"])
 
 
 def _said(form: MultiDict[str, str], file: FileStorage | None) -> dict[str, Any]:

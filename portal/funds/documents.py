@@ -1,7 +1,7 @@
 """The documents of a fund: listed, found, added, each inside a business; another business's are as unknown as none.
 
 A document is a row here and a content in the store. The row is committed after the content is kept, so that none is
-ever without one; a content without a row is left when a worker is killed between the two, and `pruning` removes it.
+ever without one; a content without a row is left when nothing comes of an upload between the two, and `pruning` removes it.
 """
 
 from __future__ import annotations
@@ -118,10 +118,11 @@ def add(
     session: Session, store: Store, fund_id: str, fund_name: str, new: NewDocument, upload: Incoming, *,
     by: Partner, user_id: str, now: datetime,
 ) -> dict[str, Any]:  # fmt: skip
-    """Enter a document and keep its content; told by field of FIELDS. `user_id` is the person whose access was used.
+    """Enter a document and keep its content, best one that was sent to the store beforehand; told by field of FIELDS.
 
-    Raises AlreadyThere, of many at once for all but one, and StoreUnavailable. The shared lock on the business keeps
-    `pruning` out until the commit, which would take the content for an orphan.
+    `user_id` is the person whose access was used. Raises AlreadyThere, of many at once for all but one, and
+    StoreUnavailable. The shared lock on the business keeps `pruning` out until the commit, which would take the content
+    for an orphan.
     """
     session.execute(select(Business.id).where(Business.id == by.business_id).with_for_update(read=True))
     document = Document(

@@ -1,7 +1,7 @@
-"""Removing contents that no document has: what a worker left that was killed after it stored one and before it said so.
+"""Removing contents that no document has: those that were stored, and then the upload was refused or its worker killed.
 
-Only what has lain there for a day is looked at, and each business is locked for as long as it takes to look and
-remove, so that an upload of the very same content waits and then puts it there anew, or is seen.
+Only what has lain there for a day is looked at, never what is being uploaded now. Each business is locked for as long as
+it takes to look and remove, so that an upload of what lies there already waits and then puts it there anew, or is seen.
 """
 
 from __future__ import annotations

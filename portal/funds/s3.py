@@ -2,6 +2,10 @@
 
 Credentials come from the environment's usual names (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, or
 those of a machine's or container's role), never from the address. An object is put whole or not at all.
+
+A content is sent before the transaction that enters its document, so that nobody waits for the store while a business is
+locked. One that lies there already is left for `keep` to look at once more, since it may be an orphan that `pruning` is
+about to remove; one that does not is on no list of what to remove.
 """
 
 from __future__ import annotations
@@ -49,9 +53,15 @@ class Bucket:
             retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
         )
 
-    def keep(self, address: Address, upload: Incoming) -> None:
+    def send(self, address: Address, upload: Incoming) -> None:
         with _storing():
-            obstore.put(self._store, address.path, upload.path, chunk_size=PART_BYTES, max_concurrency=1)
+            if not self._has(address):
+                obstore.put(self._store, address.path, upload.path, chunk_size=PART_BYTES, max_concurrency=1)
+                upload.was_sent = True
+
+    def keep(self, address: Address, upload: Incoming) -> None:
+        if not upload.was_sent:
+            self.send(address, upload)
 
     def read(self, address: Address, start: int, stop: int) -> Pieces:
         with _storing():
@@ -68,6 +78,13 @@ class Bucket:
                     address = Address.of(found["path"])
                     if address is not None:
                         yield Content(address, found["last_modified"])
+
+    def _has(self, address: Address) -> bool:
+        try:
+            obstore.head(self._store, address.path)
+        except FileNotFoundError:
+            return False
+        return True
 
 
 class _ObjectPieces:

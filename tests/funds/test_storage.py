@@ -121,6 +121,24 @@ def test_what_was_removed_is_gone_and_can_be_removed_again(store: Store) -> None
         read(store, address, 0, 4)
 
 
+def test_what_lay_there_when_it_was_sent_and_was_pruned_since_is_there_once_it_is_kept(store: Store) -> None:
+    orphan, upload = keep(store, b"left without a document"), receive(store, b"left without a document")
+    store.send(orphan, upload)
+    store.remove(orphan)
+    store.keep(orphan, upload)
+    upload.discard()
+    assert [content.address for content in store.contents()] == [orphan] and waiting(store) == []
+
+
+def test_what_was_sent_beforehand_is_whole(store: Store) -> None:
+    upload = receive(store, b"content")
+    address = Address("acme", upload.sha256)
+    store.send(address, upload)
+    store.keep(address, upload)
+    upload.discard()
+    assert read(store, address, 0, 7) == b"content" and waiting(store) == []
+
+
 def test_the_same_content_kept_by_many_at_once_is_whole(store: Store) -> None:
     content = os.urandom(200_000)
     addresses = at_once(6, lambda _number: keep(store, content))
