@@ -103,6 +103,8 @@ class Settings:
     """PORTAL_SCAN_SECONDS: how long the scan of one upload may take before the upload is refused."""
     usage_seconds: int = 5
     """PORTAL_USAGE_SECONDS: how often a worker adds the uses it has counted to the database."""
+    usage_kept_days: int = 400
+    """PORTAL_USAGE_KEPT_DAYS: how many days back `flask tokens prune` leaves the counts of uses; 90 are shown."""
     signing_key_seconds: int = 7776000
     """PORTAL_SIGNING_KEY_SECONDS: age at which `flask check` asks for `flask keys rotate`."""
 
@@ -199,6 +201,8 @@ class Settings:
         ]
         if not 1 <= self.database_pool_size <= 1000:
             wrong.append("PORTAL_DATABASE_POOL_SIZE must be from 1 to 1000")
+        if not 90 <= self.usage_kept_days <= 36500:
+            wrong.append("PORTAL_USAGE_KEPT_DAYS must be from 90, which are shown, to 36500")
         if not 0 <= self.trusted_proxies <= 10:
             wrong.append("PORTAL_TRUSTED_PROXIES must be from 0 to 10")
         return wrong

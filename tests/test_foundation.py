@@ -282,6 +282,7 @@ def test_production_starts_on_good_settings() -> None:
         ("PORTAL_MAIL_URL", "file:"),
         ("PORTAL_MAIL_URL", "smtp://mail.example:port"),
         ("PORTAL_DATABASE_POOL_SIZE", "0"),
+        ("PORTAL_USAGE_KEPT_DAYS", "89"),
         ("PORTAL_TRUSTED_PROXIES", "-1"),
         ("PORTAL_TRUSTED_PROXIES", "11"),
         ("PORTAL_SESSION_IDLE_SECONDS", "99999999999999999999"),

@@ -22,9 +22,10 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from flask import Flask, current_app
-from sqlalchemy import Engine, Insert, case
+from sqlalchemy import CursorResult, Engine, Insert, case, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from portal.consents.models import UsageDay
 from portal.db import table_of
@@ -198,6 +199,15 @@ def added(rows: Sequence[tuple[Key, Tally]], dialect: str) -> Insert:
         },
     )
     return cast(Insert, statement)
+
+
+def prune(session: Session, *, before: date, most: int) -> int:
+    """Delete the counts of days before this one, no more than `most` rows, and return how many there were."""
+    key = (_usage.c.consent_id, _usage.c.day, _usage.c.scope)
+    old = select(*key).where(_usage.c.day < before).limit(most)
+    result = session.execute(delete(_usage).where(tuple_(*key).in_(old)))
+    assert isinstance(result, CursorResult)  # noqa: S101, for the type
+    return result.rowcount
 
 
 def init_app(app: Flask) -> None:

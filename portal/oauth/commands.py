@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -10,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from portal import db
 from portal.commands import Commands
+from portal.consents import usage
 from portal.crypto import DecryptionError, Keyring
 from portal.oauth import keys, pruning
 
@@ -61,13 +64,32 @@ def prune_command() -> None:
 
 @tokens_group.command("prune")
 def prune_tokens_command() -> None:
-    """Delete the tokens, pushed requests and assertion ids whose time is over. Who could read what, and when, stays."""
+    """Delete the tokens, codes, pushed requests and assertion ids whose time is over, and old counts of uses.
+
+    Who could read what, and when, stays.
+    """
+    app: Any = current_app
+    now, most = db.utcnow(), pruning.AT_ONCE
+    before = usage.counter().day_of(now) - timedelta(days=app.settings.usage_kept_days)
     with db.transaction() as session:
-        gone = pruning.prune(session, now=db.utcnow())
+        gone = pruning.prune(session, now=now)
+    authorizations = _in_batches(lambda session: pruning.prune_authorizations(session, now=now), most)
+    uses = _in_batches(lambda session: usage.prune(session, before=before, most=most), most)
     click.echo(
-        f"Deleted {gone.access_tokens} access tokens, {gone.refresh_tokens} refresh tokens, "
-        f"{gone.pushed_requests} pushed requests and {gone.assertion_ids} assertion ids."
+        f"Deleted {gone.access_tokens} access tokens, {gone.refresh_tokens} refresh tokens, {authorizations} authorizations, "
+        f"{gone.pushed_requests} pushed requests, {gone.assertion_ids} assertion ids and {uses} counts of uses."
     )
+
+
+def _in_batches(delete: Callable[[Session], int], most: int) -> int:
+    """Each in a transaction of its own, so that what is deleted is never locked for long."""
+    total = 0
+    while True:
+        with db.transaction() as session:
+            deleted = delete(session)
+        total += deleted
+        if deleted < most:
+            return total
 
 
 def _check_readable(session: Session, keyring: Keyring) -> None:

@@ -71,7 +71,7 @@ class Authorization(Base):
 
 
 class AccessToken(Base):
-    """An access token. No foreign key: it would cost a lock on the authorization for each token, and no authorization is deleted."""
+    """An access token. No foreign key: it would cost a lock on the authorization for each token, and `pruning` deletes that last."""
 
     __tablename__ = "access_tokens"
     __table_args__ = (Index("ix_access_tokens_expires_at", "expires_at"),)
