@@ -52,6 +52,7 @@ KINDS = {
     "data.reference_data_loaded": "loaded reference data",
     "key.made": "the first signing keys were made",
     "key.rotated": "signing keys were rotated",
+    "key.withdrawn": "signing keys were replaced and the old ones withdrawn at once",
     "key.pruned": "old signing keys were deleted",
 }
 """Every kind of event, with the words operators read; the pages' sentences are in the room that shows them."""

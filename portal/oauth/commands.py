@@ -26,20 +26,29 @@ tokens_group = Commands("tokens", help="Access and refresh tokens.")
     is_flag=True,
     help="Go on although the keys of now do not open with PORTAL_SECRET_KEY, because it was changed for good.",
 )
-def rotate_command(replace_unreadable: bool) -> None:
+@click.option(
+    "--now",
+    "at_once",
+    is_flag=True,
+    help="Withdraw every old key at once, because one leaked. ID tokens it signed are good no more.",
+)
+def rotate_command(replace_unreadable: bool, at_once: bool) -> None:
     """Make a new signing key of each algorithm; the first ones too, where there are none.
 
-    The old ones sign no longer and stay published until the last token they signed has expired.
+    The old ones sign no longer and stay published until the last token they signed has expired, unless --now is given.
     """
     app: Any = current_app
     with db.transaction() as session:
         if not replace_unreadable:
             _check_readable(session, app.keyring)
         had = len(keys.signing(session))
-        kids = keys.rotate(session, app.keyring, app.settings, now=db.utcnow())
+        if at_once:
+            kids = keys.withdraw(session, app.keyring, now=db.utcnow())
+        else:
+            kids = keys.rotate(session, app.keyring, app.settings, now=db.utcnow())
     made = f"Made {len(kids)} signing keys: {', '.join(kids)}."
-    stay = f"{had} old ones sign no longer and stay published until their tokens are gone."
-    click.echo(f"{made} {stay if had else 'There were none before.'}")
+    fate = "are withdrawn: what they signed is good no more" if at_once else "stay published until their tokens are gone"
+    click.echo(f"{made} " + (f"{had} old ones sign no longer and {fate}." if had else "There were none before."))
 
 
 @group.command("list")

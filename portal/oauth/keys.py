@@ -1,7 +1,8 @@
 """Signing keys: in the database, private parts encrypted at rest, rotated without a moment in which a token cannot be checked.
 
 Each algorithm has at most one key that signs. Rotation adds a new one and gives the old one a date until which it
-stays published (RFC 7517 §5; OIDC Core §10.1.1), later than the end of every token it signed.
+stays published (RFC 7517 §5; OIDC Core §10.1.1), later than the end of every token it signed. Only a key that leaked is
+withdrawn at once, with whatever it signed.
 """
 
 from __future__ import annotations
@@ -72,6 +73,14 @@ def rotate(session: Session, keyring: Keyring, settings: Settings, *, now: datet
     session.execute(update(SigningKey).where(SigningKey.retires_at.is_(None)).values(retires_at=retires_at))
     kids = [_add(session, keyring, algorithm, now=now).kid for algorithm in ALGORITHMS]
     record.record(session, "key.rotated", now=now, kids=kids, old_keys_published_until=retires_at.isoformat())
+    return kids
+
+
+def withdraw(session: Session, keyring: Keyring, *, now: datetime) -> list[str]:
+    """Replace every key because one leaked: no old one is published from now on, nor is what it signed taken as a hint."""
+    old = sorted(session.scalars(delete(SigningKey).returning(SigningKey.kid)))
+    kids = [_add(session, keyring, algorithm, now=now).kid for algorithm in ALGORITHMS]
+    record.record(session, "key.withdrawn", now=now, kids=kids, withdrawn_kids=old)
     return kids
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from portal import Portal, create_app, crypto, db
 from portal.audit.models import AuditEvent
 from portal.config import Settings
-from portal.oauth import keys
+from portal.oauth import id_token, keys
 from portal.oauth.models import Authorization, SigningKey
 from tests.conftest import SECRET_KEY
 from tests.support.cast import ALICE, Person
@@ -107,6 +107,23 @@ def test_an_old_key_is_published_longer_than_its_tokens_live_and_then_leaves(
     assert run(app, "prune").output.startswith("Deleted 3 old keys: ")
     assert len(rows(app)) == 3 and "over" not in run(app, "list").output
     assert [event.kind for event in rows(app, AuditEvent)] == ["key.made", "key.rotated", "key.pruned"]
+
+
+def test_keys_that_leaked_leave_at_once_with_what_they_signed(
+    app: Portal, browser: FlaskClient, cast: Cast, clock: Clock
+) -> None:
+    run(app, "rotate")
+    before, old = sign_in_a_partner(app, browser, cast, clock), {row.kid for row in rows(app)}
+    done = run(app, "rotate", "--now")
+    assert done.exit_code == 0 and "3 old ones sign no longer and are withdrawn" in done.output
+    assert len(published(browser)) == len(rows(app)) == 3 and not old & {row.kid for row in rows(app)}
+    assert not verifies(browser, before)
+    with app.app_context(), db.reader() as connection:
+        assert id_token.read_hint(connection, app.settings.issuer, before) is None
+    event = rows(app, AuditEvent)[-1]
+    assert event.kind == "key.withdrawn" and set(event.detail["withdrawn_kids"]) == old
+    app.extensions["portal-oauth"].keys._loaded_at = float("-inf")  # another worker reads them within RELOAD_SECONDS
+    assert verifies(browser, sign_in_a_partner(app, browser, cast, clock, cast.bob))
 
 
 def test_the_list_tells_what_each_key_does_and_nothing_private(app: Portal, cast: Cast) -> None:
