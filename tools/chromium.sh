@@ -5,11 +5,7 @@ set -eu
 for name in chromium chromium-browser google-chrome; do
     if command -v "$name" >/dev/null; then exit 0; fi
 done
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    echo "Installing Chromium"
-    apt-get update -qq
-    if DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-liberation >/dev/null; then exit 0; fi
-fi
+if tools/debian.sh chromium fonts-liberation; then exit 0; fi
 if .venv/bin/python -m playwright install chromium; then exit 0; fi
 echo "The browser tests need Chromium. Install it first: sudo apt-get install chromium" >&2
 exit 1
