@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,8 +19,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal import Portal, db
+from portal import Portal, crypto, db
 from portal.consents.models import Consent, UsageDay
+from portal.oauth.models import AccessToken
 from tests.api.world import World
 from tests.consents.test_usage import eventually
 from tests.support.server import HOST, ROOT, LiveServer, free_port
@@ -36,6 +38,7 @@ class Backend:
 
     port: int = 0
     seen: list[http.client.HTTPMessage] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -48,6 +51,7 @@ def backend() -> Iterator[Backend]:
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             made.seen.append(self.headers)
+            made.paths.append(self.path)
             self.send_response(403 if self.path.endswith("forbidden") else 200)
             self.send_header("X-Method", self.command)
             self.send_header("Content-Length", str(len(body) or 2))
@@ -75,12 +79,17 @@ def proxy(live_server: LiveServer, backend: Backend, tmp_path: Path) -> Iterator
 
 
 @contextmanager
-def nginx(place: Path, *, portal: str, backend: str) -> Iterator[int]:
+def nginx(place: Path, *, portal: str, backend: str, changes: dict[str, str] | None = None) -> Iterator[int]:
     program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     assert program, "There is no nginx. Run `make test`, which installs one, or install Debian's package nginx-light."
     port, text = free_port(), CONFIGURATION.read_text()
-    changes = {"127.0.0.1:8080": f"{HOST}:{port}", "127.0.0.1:8000": portal, "127.0.0.1:9000": backend, "portal.example": portal}
-    for written, ours in changes.items():
+    addresses = {
+        "127.0.0.1:8080": f"{HOST}:{port}",
+        "127.0.0.1:8000": portal,
+        "127.0.0.1:9000": backend,
+        "portal.example": portal,
+    }
+    for written, ours in {**addresses, **(changes or {})}.items():
         assert text.count(f" {written};") == 1
         text = text.replace(f" {written};", f" {ours};")
     (place / "nginx.conf").write_text(text)
@@ -209,6 +218,33 @@ def test_who_may_not_is_told_what_is_missing(proxy: int, backend: Backend, app: 
 def test_what_the_back_end_refuses_by_itself_stays_its_own(proxy: int, backend: Backend, app: Portal) -> None:
     answer = ask(proxy, "/funds/forbidden", World(app).grant("funds.read").token)
     assert (answer.status, answer.body, answer.challenges) == (403, b"ok", [])
+
+
+def test_a_call_reaches_the_back_end_under_the_address_it_was_made_to(proxy: int, backend: Backend, app: Portal) -> None:
+    assert ask(proxy, "/funds/a%2Fb//c?q=%C3%A9&q=", World(app).grant("funds.read").token).status == 200
+    assert backend.paths == ["/funds/a%2Fb//c?q=%C3%A9&q="]
+
+
+def test_a_consent_that_makes_too_many_calls_waits_whatever_its_token_and_no_other_does(
+    live_server: LiveServer, backend: Backend, app: Portal, tmp_path: Path, transaction: Transaction
+) -> None:
+    grant, other, second = World(app).grant("funds.read"), World(app).grant("funds.read"), crypto.new_secret(crypto.ACCESS_TOKEN)
+    with transaction() as session:
+        now = db.utcnow()
+        session.add(
+            AccessToken(
+                digest=crypto.digest(second), authorization_id=grant.authorization_id, issued_at=now,
+                expires_at=now + timedelta(minutes=10),
+            )
+        )  # fmt: skip
+    portal, slow = urlsplit(live_server.url).netloc, {"rate=600r/m": "rate=1r/m", "burst=60 nodelay": "burst=2 nodelay"}
+    with nginx(tmp_path, portal=portal, backend=f"{HOST}:{backend.port}", changes=slow) as port:
+        answers = [ask(port, "/funds", token) for token in (grant.token, second, grant.token, second, grant.token)]
+        assert [answer.status for answer in answers] == [200, 200, 200, 429, 429]
+        assert answers[-1].headers["Retry-After"] == "1" and json.loads(answers[-1].body)["status"] == 429
+        assert ask(port, "/funds", other.token).status == 200
+        assert ask(port, "/funds", "dead").status == 401
+    assert len(backend.seen) == 4
 
 
 def test_nobody_asks_the_portal_through_the_proxy(proxy: int, backend: Backend, app: Portal) -> None:
