@@ -18,7 +18,7 @@ SHIFTS = """() => new Promise((resolve) => {
   const moved = [];
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) {
-      if (!entry.hadRecentInput && entry.value >= 0.05) for (const { node } of entry.sources) moved.push(`${node?.nodeName} ${node?.textContent.trim().slice(0, 40)}`);
+      if (!entry.hadRecentInput && entry.value >= 0.001) for (const { node } of entry.sources) moved.push(`${node?.nodeName} ${node?.textContent.trim().slice(0, 40)}`);
     }
   }).observe({ type: "layout-shift", buffered: true });
   setTimeout(() => resolve(moved), 60);
