@@ -30,6 +30,7 @@ log = structlog.get_logger()
 
 COMPRESSED = ("text/css", "text/javascript", "image/svg+xml", "text/html")
 HEALTH_PATHS = ("/healthz", "/readyz")
+CURSOR = re.compile(r"[a-z0-9-]{1,64}")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
@@ -136,9 +137,14 @@ def _settings() -> Settings:
     return current_app.settings  # type: ignore[attr-defined,no-any-return]
 
 
+def brand() -> str:
+    """The name of this portal, as pages show it."""
+    return _settings().brand
+
+
 def _known_to_templates() -> dict[str, Any]:
     return {
-        "brand": _settings().brand,
+        "brand": brand(),
         "request_id": g.get("request_id", ""),
         "signed_in": current_user._get_current_object() if current_user.is_authenticated else None,
         "support_url": _settings().support_url,
@@ -157,6 +163,12 @@ def allow_packing() -> None:
 def allow_form_action(origin: str) -> None:
     """Let the forms of this page lead to `origin` by redirect; browsers hold redirects to form-action too (CSP3 §6.4.1)."""
     g.setdefault("form_action", set()).add(origin)
+
+
+def cursor(name: str) -> str | None:
+    """The id of the row, in the parameter `name` of the address, next to which a list goes on; None for what is no id."""
+    given = request.args.get(name, "")
+    return given if CURSOR.fullmatch(given) else None
 
 
 def is_fragment() -> bool:

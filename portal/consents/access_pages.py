@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,7 +21,6 @@ from portal.errors import NotFound
 
 bp = Blueprint("access", __name__, url_prefix="/business/<business_id>/access")
 
-CURSOR = re.compile(r"[a-z0-9-]{1,64}")
 ENDED_PER_PAGE, PEOPLE_PER_PAGE = 25, 50
 STATUSES = {"": "Active and paused", "active": "Active", "paused": "Paused", "ended": "Ended"}
 
@@ -73,7 +71,7 @@ def _wish() -> Wish:
         status=given.get("status", "") if given.get("status") in STATUSES else "",
         sort=given.get("sort", "name") if given.get("sort") in SORTS else "name",
         descending=given.get("dir") == "desc",
-        after=given["after"] if CURSOR.fullmatch(given.get("after", "")) else None,
+        after=web.cursor("after"),
     )
 
 
@@ -119,7 +117,7 @@ def _wanted(applications: list[Application], wish: Wish) -> list[Application]:
 
 
 def context_of(member: Membership, viewer: Viewer) -> dict[str, Any]:
-    brand = current_app.settings.brand  # type: ignore[attr-defined]
+    brand = web.brand()
     return {
         "nav": "access",
         "nav_business": member.business,

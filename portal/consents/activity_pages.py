@@ -12,7 +12,7 @@ from portal import db, web
 from portal.businesses import membership
 from portal.businesses.models import Membership
 from portal.consents import access, activity, catalogue, narrowing, usage
-from portal.consents.access_pages import CURSOR, back_to, context_of, viewer_of
+from portal.consents.access_pages import back_to, context_of, viewer_of
 from portal.errors import NotFound
 
 bp = Blueprint("activity", __name__, url_prefix="/business/<business_id>/access/<client_id>")
@@ -43,6 +43,7 @@ def narrow(business_id: str, client_id: str) -> ResponseReturnValue:
         keep=request.form.getlist("keep"),
         by=current_user,
         now=db.utcnow(),
+        brand=web.brand(),
     )
     message = _said(narrowed)
     if not web.is_fragment():
@@ -65,8 +66,7 @@ def _said(narrowed: narrowing.Narrowed) -> str:
 
 
 def _title(scope: str) -> str:
-    brand = current_app.settings.brand  # type: ignore[attr-defined]
-    return catalogue.title(scope, brand=brand) if scope else "Calls that named no permission"
+    return catalogue.title(scope, brand=web.brand()) if scope else "Calls that named no permission"
 
 
 def _view(member: Membership, client_id: str) -> dict[str, Any]:
@@ -74,9 +74,8 @@ def _view(member: Membership, client_id: str) -> dict[str, Any]:
     client = activity.find_client(db.session, member.business_id, client_id)
     if client is None:
         raise NotFound
-    after = request.args.get("after", "")
     parts, next_after = access.list_people(
-        db.session, member.business_id, client_id, viewer, after=after if CURSOR.fullmatch(after) else None, limit=PEOPLE_PER_PAGE
+        db.session, member.business_id, client_id, viewer, after=web.cursor("after"), limit=PEOPLE_PER_PAGE
     )
     today = usage.counter().day_of(viewer.now)
     zone: str = current_app.settings.timezone  # type: ignore[attr-defined]

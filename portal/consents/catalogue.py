@@ -96,7 +96,7 @@ CATALOGUE = {
 }
 
 
-def title(name: str, *, brand: str = "Class") -> str:
+def title(name: str, *, brand: str) -> str:
     """The title people see; the brand stands in it where the portal carries another name."""
     return CATALOGUE[name].title.replace("Class", brand)
 

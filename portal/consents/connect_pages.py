@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, current_app, make_response, render_template, request, url_for
+from flask import Blueprint, make_response, render_template, request, url_for
 from flask_login import current_user, login_required
 from werkzeug import Response
 
@@ -79,7 +79,7 @@ def _choices(parked: Interaction) -> list[Choice]:
     client, user = _client(parked), _me()
     connected = decisions.list_standing(db.session, user.id, client.client_id, now=db.utcnow())
     everything = membership.list_all(db.session, user.id)
-    return choices.choices(everything, client, _asked(parked), connected=connected, brand=_brand())
+    return choices.choices(everything, client, _asked(parked), connected=connected, brand=web.brand())
 
 
 def _business_page(journey: _Journey, found: list[Choice], *, error: str = "") -> Response:
@@ -193,7 +193,7 @@ def _consent_page(journey: _Journey, member: Membership, *, error: str = "", tic
         before=before,
         groups=[(*words, _in_group(group, questions, client)) for group, *words in GROUPS],
         durations=_durations(before, now=now),
-        beyond=[catalogue.title(name, brand=_brand()) for name in decisions.beyond_role(client, asked, member.role)],
+        beyond=[catalogue.title(name, brand=web.brand()) for name in decisions.beyond_role(client, asked, member.role)],
         client=client,
         scopes=asked,
         error=error,
@@ -205,7 +205,7 @@ def _consent_page(journey: _Journey, member: Membership, *, error: str = "", tic
 
 def _in_group(group: str, questions: list[Question], client: Client) -> list[dict[str, Any]]:
     """The questions of one group as the page's rows show them."""
-    brand = _brand()
+    brand = web.brand()
     return [
         {
             "name": one.name,
@@ -279,7 +279,3 @@ def _chosen(parked: Interaction) -> Membership | None:
 def _me() -> User:
     user: User = current_user._get_current_object()
     return user
-
-
-def _brand() -> str:
-    return current_app.settings.brand  # type: ignore[attr-defined,no-any-return]

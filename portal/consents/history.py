@@ -47,8 +47,8 @@ def _narrowed(facts: Facts) -> str:
     """What was taken away, by the titles of the catalogue, and what of it was left."""
     if facts.get("taken") not in catalogue.CATALOGUE:
         return "{user_name} took a part of what {client_name} may reach away."
-    kept = [f"“{catalogue.title(name)}”" for name in facts.get("kept") or ()]
-    sentence = f"{{user_name}} took “{catalogue.title(facts['taken'])}” away from {{client_name}}"
+    taken, *kept = (f"“{catalogue.title(name, brand=facts['brand'])}”" for name in (facts["taken"], *(facts.get("kept") or ())))
+    sentence = f"{{user_name}} took {taken} away from {{client_name}}"
     if kept:
         sentence += f" and left it {' and '.join(kept)}"
     if facts.get("granted_by_name") not in (None, facts.get("user_name")):
@@ -153,9 +153,9 @@ class Entry:
     technical: tuple[tuple[str, str], ...]
 
 
-def entry_of(event: AuditEvent, *, with_address: bool) -> Entry:
+def entry_of(event: AuditEvent, *, with_address: bool, brand: str) -> Entry:
     """The sentence of an event whose kind is in SENTENCES. The network address is for those who manage the business."""
-    facts = Told(event.detail)
+    facts = Told(event.detail, brand=brand)
     for name in ("role", "role_before"):
         if name in facts:
             facts[name] = roles.title(str(facts[name]))

@@ -68,6 +68,7 @@ def narrow(
     keep: Collection[str],
     by: User,
     now: datetime,
+    brand: str,
 ) -> Narrowed:
     """Take `scope` out of one consent and leave `keep`, which are parts of it; whoever may end the consent may.
 
@@ -86,7 +87,7 @@ def narrow(
     if scope not in scopes:
         return Narrowed(known.client_name, scope, tuple(keep), is_new=False)
     left = without(scopes, scope, keep)
-    _check(known, scopes, scope, left)
+    _check(known, scopes, left, scope=scope, title=catalogue.title(scope, brand=brand))
     claim = (
         update(_consent)
         .where(_consent.c.id == consent_id, _consent.c.scope == known.scope, standing.is_standing(now))
@@ -126,8 +127,7 @@ def _find(session: Session, business_id: str, client_id: str, consent_id: str) -
     return known
 
 
-def _check(known: Row[Any], scopes: list[str], scope: str, left: list[str]) -> None:
-    title = catalogue.CATALOGUE[scope].title
+def _check(known: Row[Any], scopes: list[str], left: list[str], *, scope: str, title: str) -> None:
     if scope == catalogue.OFFLINE_ACCESS or not left or lost(scopes, left, known.required_scopes):
         raise Conflict(
             f"{known.client_name} does not work without “{title}”, so it cannot be taken away alone. "

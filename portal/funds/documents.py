@@ -23,6 +23,7 @@ from portal.funds import cursor as cursors
 from portal.funds import telling
 from portal.funds.kinds import Kind
 from portal.funds.models import Document, Fund
+from portal.funds.paging import rows_of_fund
 from portal.funds.storage import Address, Incoming, Store
 from portal.funds.telling import Partner
 
@@ -92,7 +93,8 @@ def find(connection: Connection, business_id: str, document_id: str) -> dict[str
 
 def list_of_fund(connection: Connection, business_id: str, fund_id: str) -> list[dict[str, Any]] | None:
     """All documents of the fund, the newest first; None when this business has no such fund."""
-    return _listed(connection.execute(LIST_OF_FUND, {"fund_id": fund_id, "business_id": business_id}).all())
+    found = rows_of_fund(connection, LIST_OF_FUND, {"fund_id": fund_id, "business_id": business_id})
+    return None if found is None else [_told(row) for row in found]
 
 
 def find_page(
@@ -106,12 +108,11 @@ def find_page(
     query = ("documents", business_id, fund_id)
     if cursor:
         (values["before"],) = cursors.read(keyring, query, cursor)
-    found = _listed(connection.execute(NEXT_PAGE if cursor else FIRST_PAGE, values).all())
+    found = rows_of_fund(connection, NEXT_PAGE if cursor else FIRST_PAGE, values)
     if found is None:
         return None
-    if len(found) <= limit:
-        return Page(found, None)
-    return Page(found[:limit], cursors.make(keyring, query, (found[limit - 1]["id"],)))
+    documents = [_told(row) for row in found[:limit]]
+    return Page(documents, cursors.make(keyring, query, (documents[-1]["id"],)) if len(found) > limit else None)
 
 
 def add(
@@ -144,12 +145,6 @@ def add(
 def _already_there(session: Session, fund_id: str, sha256: bytes) -> AlreadyThere:
     there = session.scalars(select(Document.id).where(Document.fund_id == fund_id, Document.sha256 == sha256)).one()
     return AlreadyThere(members={"document_id": there}, detail="same content in the same fund")
-
-
-def _listed(rows: Sequence[Any]) -> list[dict[str, Any]] | None:
-    if not rows:
-        return None
-    return [_told(row) for row in rows if row.id is not None]
 
 
 def _told(row: Iterable[Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Lists of a whole business in the order in which things were made: pages by keyset on (business_id, id)."""
+"""Lists of a fund, which are whole, and of a business, in pages by keyset on (business_id, id)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,12 @@ from portal.funds import cursor as cursors
 class Page:
     rows: list[Row[Any]]
     next_cursor: str | None
+
+
+def rows_of_fund(connection: Connection, query: Select[Any], values: Mapping[str, Any]) -> list[Row[Any]] | None:
+    """The rows of a query that starts from one fund: a fund without any gives one without an `id`. None without the fund."""
+    found = connection.execute(query, values).all()
+    return [row for row in found if row.id is not None] if found else None
 
 
 class Pages:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, select
 from portal.db import table_of
 from portal.funds.changing import Kind
 from portal.funds.models import Fund, Member, PensionAccount
-from portal.funds.paging import Pages
+from portal.funds.paging import Pages, rows_of_fund
 
 _fund, _member, _account = table_of(Fund), table_of(Member), table_of(PensionAccount)
 
@@ -31,10 +31,7 @@ PAGES = Pages(select(*COLUMNS).select_from(_of_member), _account)
 
 def list_of_fund(connection: Connection, business_id: str, fund_id: str) -> list[Row[Any]] | None:
     """Rows of COLUMNS in the order in which they were made, in one statement; None when this business has no such fund."""
-    rows = connection.execute(LIST_OF_FUND, {"fund_id": fund_id, "business_id": business_id}).all()
-    if not rows:
-        return None
-    return [row for row in rows if row.id is not None]
+    return rows_of_fund(connection, LIST_OF_FUND, {"fund_id": fund_id, "business_id": business_id})
 
 
 def shown(row: Row[Any]) -> dict[str, Any]:

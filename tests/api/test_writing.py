@@ -58,7 +58,7 @@ def told(world: World) -> list[str]:
         events = session.scalars(
             select(AuditEvent).where(AuditEvent.business_id == world.business_id).order_by(AuditEvent.id.desc())
         )
-        return [history.entry_of(event, with_address=False).sentence for event in events]
+        return [history.entry_of(event, with_address=False, brand="Class").sentence for event in events]
 
 
 # a new fund

@@ -152,6 +152,13 @@ def test_what_the_connection_needs_is_not_taken_away_alone(app: Portal, cast: Ca
     assert scope_of(transaction, consent) == "openid funds.summary business.read offline_access" and events(transaction) == []
 
 
+@pytest.mark.settings(brand="Harbour")
+def test_what_stays_is_named_by_the_portals_own_name(app: Portal, cast: Cast) -> None:
+    consent = cast.add_consent(cast.alice, scope=SCOPE)
+    answer = post(app, cast, consent, "offline_access", headers=HTMX)
+    assert answer.status_code == 409 and "while you are not logged into Harbour”" in answer.text
+
+
 def test_a_broad_scope_that_alone_holds_what_is_required_stays_for_that_part(
     app: Portal, cast: Cast, transaction: Transaction
 ) -> None:
