@@ -94,9 +94,10 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
-def new_id() -> str:
-    """A new primary key: 26 characters, sorted by time of making, 80 of its bits random."""
-    number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+def new_id(at: datetime | None = None) -> str:
+    """A new primary key: 26 characters, sorted by time of making (or by `at`), 80 of its bits random."""
+    milliseconds = time.time_ns() // 1_000_000 if at is None else int(at.timestamp() * 1000)
+    number = milliseconds << 80 | secrets.randbits(80)
     characters = []
     for _ in range(26):
         characters.append(ID_ALPHABET[number & 31])

@@ -7,14 +7,14 @@ loaded on first use, which machine endpoints never make. A session ends by idlin
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from flask import Flask, Request, Response, current_app, g
 from flask import session as flask_session
 from flask.sessions import SessionInterface, SessionMixin
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from portal import crypto, db, web
@@ -22,6 +22,9 @@ from portal.accounts.models import BrowserSession, User
 from portal.config import Settings
 
 TOUCH_AFTER = timedelta(seconds=60)
+AFTER_ENDING = "portal-after-sessions"
+AfterEnding = Callable[[Session, Sequence[str], datetime], object]
+"""What a room above this one does in the same transaction when sessions have ended: the database, their ids, and when."""
 
 
 class ServerSession(SessionMixin):
@@ -178,13 +181,17 @@ def touch(row: BrowserSession, settings: Settings, *, now: datetime) -> None:
 
 
 def end(session: Session, session_id: str, *, reason: str, now: datetime) -> bool:
-    """End one session, and with it every online access token: one write. False when it had ended already."""
-    claim = (
-        update(BrowserSession)
-        .where(BrowserSession.id == session_id, BrowserSession.ended_at.is_(None))
-        .values(ended_at=now, end_reason=reason)
-    )
-    return session.execute(claim).rowcount == 1  # type: ignore[attr-defined,no-any-return]
+    """End one session, and with it every online access token. False when it had ended already."""
+    return _end(session, BrowserSession.id == session_id, reason=reason, now=now) == 1
+
+
+def _end(session: Session, *which: ColumnElement[bool], reason: str, now: datetime) -> int:
+    """One write; and what depends on these sessions is told in the same transaction."""
+    claim = update(BrowserSession).where(*which, BrowserSession.ended_at.is_(None)).values(ended_at=now, end_reason=reason)
+    ended = session.scalars(claim.returning(BrowserSession.id)).all()
+    for tell in current_app.extensions[AFTER_ENDING] if ended else ():
+        tell(session, ended, now)
+    return len(ended)
 
 
 def list_live(session: Session, user_id: str, *, now: datetime) -> list[BrowserSession]:
@@ -213,19 +220,10 @@ def find_own(session: Session, user_id: str, session_id: str) -> BrowserSession 
 
 
 def end_others(session: Session, user_id: str, *, keep: str | None, reason: str, now: datetime) -> int:
-    """End every live session of a person but the one to keep: one write. Returns how many ended."""
-    ending = (
-        update(BrowserSession)
-        .where(
-            or_(BrowserSession.user_id == user_id, BrowserSession.pending_user_id == user_id),
-            BrowserSession.ended_at.is_(None),
-            BrowserSession.id != (keep or ""),
-            BrowserSession.idle_expires_at > now,
-            BrowserSession.expires_at > now,
-        )
-        .values(ended_at=now, end_reason=reason)
-    )
-    return session.execute(ending).rowcount  # type: ignore[attr-defined,no-any-return]
+    """End every live session of a person but the one to keep. Returns how many ended."""
+    theirs = or_(BrowserSession.user_id == user_id, BrowserSession.pending_user_id == user_id)
+    is_live = (BrowserSession.idle_expires_at > now, BrowserSession.expires_at > now)
+    return _end(session, theirs, BrowserSession.id != (keep or ""), *is_live, reason=reason, now=now)
 
 
 def prune(session: Session, *, before: datetime) -> int:
@@ -240,6 +238,12 @@ def prune(session: Session, *, before: datetime) -> int:
 
 def init_app(app: Flask) -> None:
     app.session_interface = DatabaseSessionInterface(current_settings(app))
+    app.extensions[AFTER_ENDING] = []
+
+
+def after_ending(app: Flask, tell: AfterEnding) -> None:
+    """Have this called whenever sessions are ended."""
+    app.extensions[AFTER_ENDING].append(tell)
 
 
 def current_settings(app: Flask | None = None) -> Settings:

@@ -36,6 +36,7 @@ KINDS = {
     "consent.revoked": "ended access",
     "consent.undone": "took back the ending of access",
     "consent.expired": "access expired",
+    "consent.signed_out": "access ended with the session it was given for",
     "client.registered": "was registered",
     "client.changed": "was changed",
     "client.disabled": "was disabled",

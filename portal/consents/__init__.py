@@ -2,11 +2,13 @@
 
 from flask import Flask
 
-from portal.consents import access_pages, activity_pages, businesses_pages, connect_pages, history_pages, usage
+from portal.accounts import sessions
+from portal.consents import access_pages, activity_pages, businesses_pages, connect_pages, history_pages, lapsing, usage
 
 
 def init_app(app: Flask) -> None:
     """Register this room's pages and commands."""
     for pages in (access_pages, activity_pages, businesses_pages, connect_pages, history_pages):
         app.register_blueprint(pages.bp)
+    sessions.after_ending(app, lapsing.record_of_sessions)
     usage.init_app(app)

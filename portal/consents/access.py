@@ -19,7 +19,7 @@ from portal.consents.standing import ENDED
 PEOPLE_IN_A_ROW = 10
 
 _consent, _client, _user = standing.consent, standing.client, standing.user
-_membership, _session = standing.membership, standing.session
+_membership = standing.membership
 _ender = _user.alias("ender")
 
 
@@ -106,8 +106,12 @@ def _just_ended(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def _is_current(viewer: Viewer) -> ColumnElement[bool]:
-    """What stands, and what anyone ended so lately that the table still shows it."""
-    return or_(standing.stands(viewer.now), _consent.c.revoked_at > viewer.now - viewer.window)
+    """What stands, and what anyone ended so lately that the table still shows it; not what ended by itself."""
+    just_ended = and_(
+        _consent.c.revoked_at > viewer.now - viewer.window,
+        func.coalesce(_consent.c.revoke_reason, "").not_in(standing.BY_ITSELF),
+    )
+    return or_(standing.stands(viewer.now), just_ended)
 
 
 def _groups(viewer: Viewer) -> Select[Any]:
@@ -134,23 +138,13 @@ def _groups(viewer: Viewer) -> Select[Any]:
 
 
 def _people(viewer: Viewer) -> Select[Any]:
-    ended = case(
-        (_consent.c.revoked_at.is_not(None), _consent.c.revoked_at),
-        (and_(standing.session_is_over(viewer.now), _session.c.ended_at.is_not(None)), _session.c.ended_at),
-        (
-            and_(standing.session_is_over(viewer.now), _session.c.idle_expires_at < _session.c.expires_at),
-            _session.c.idle_expires_at,
-        ),
-        (standing.session_is_over(viewer.now), _session.c.expires_at),
-        else_=_consent.c.expires_at,
-    )
     names = ("given_name", "middle_name", "family_name")
     return (
         select(
             _consent.c.id, _consent.c.client_id, _consent.c.user_id, _consent.c.scope, _consent.c.role,
             _consent.c.granted_at, _consent.c.expires_at, _consent.c.last_accessed_at,
             _user.c.email, *(_user.c[name] for name in names), *(_ender.c[name].label(f"ender_{name}") for name in names),
-            _membership.c.role.label("role_now"), standing.state(viewer.now).label("state"), ended.label("ended_at"),
+            _membership.c.role.label("role_now"), standing.state(viewer.now).label("state"), standing.ended_at(viewer.now).label("ended_at"),
             case((_just_ended(viewer), 1), else_=0).label("undoable"),
         )
         .select_from(standing.source().outerjoin(_ender, _ender.c.id == _consent.c.revoked_by_user_id))

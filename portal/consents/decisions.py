@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -21,7 +21,7 @@ from portal.audit import record
 from portal.businesses import roles
 from portal.businesses.models import Membership
 from portal.clients.models import Client
-from portal.consents import catalogue, standing
+from portal.consents import catalogue, lapsing, standing
 from portal.consents.models import Consent
 from portal.db import new_id, table_of
 from portal.errors import Conflict
@@ -31,7 +31,6 @@ _consent = table_of(Consent)
 LONGEST = "12_months"
 LENGTHS = {"session": None, "3_months": timedelta(days=91), LONGEST: timedelta(days=365)}
 """How long a person may allow access for; `session` ends with the browser session."""
-EXPIRED = "expired"
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def allow(
     }
     consent_id, stood = None, _stood(session, user, member, client, now=now)
     if stood is None:
-        _lapse(session, user, member, client, now=now)
+        lapsing.record_ends(session, *_of(user, member, client), now=now)  # out of the way; never what stands
         consent_id = _give(session, user, member, client, values)
         stood = None if consent_id is not None else _stood(session, user, member, client, now=now)
     if consent_id is None:
@@ -183,18 +182,6 @@ def _replace(session: Session, user: User, member: Membership, client: Client, v
     if replaced is None:
         raise Conflict
     return replaced
-
-
-def _lapse(session: Session, user: User, member: Membership, client: Client, *, now: datetime) -> None:
-    """Put out of the way what expired or was outlived by its session; never what stands, which may be a moment old."""
-    of_these = (*_of(user, member, client), _consent.c.revoked_at.is_(None), ~standing.is_standing(now))
-    ended_at = case((_consent.c.expires_at <= now, _consent.c.expires_at), else_=now)
-    lapse = update(_consent).where(*of_these).values(revoked_at=ended_at, revoke_reason=EXPIRED)
-    for consent_id in session.execute(lapse.returning(_consent.c.id)).scalars().all():
-        record.record(
-            session, "consent.expired", now=now, business_id=member.business_id, client_id=client.client_id,
-            consent_id=consent_id, user_name=user.name, client_name=client.client_name, business_name=member.business.name,
-        )  # fmt: skip
 
 
 def _give(session: Session, user: User, member: Membership, client: Client, values: dict[str, Any]) -> str | None:

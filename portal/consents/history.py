@@ -122,6 +122,7 @@ SENTENCES: dict[str, str | Callable[[Facts], str]] = {
     "consent.revoked": _ended,
     "consent.undone": _undone,
     "consent.expired": "The access of {client_name} that {user_name} had allowed expired.",
+    "consent.signed_out": "The access of {client_name} that {user_name} had allowed while signed in ended with that session.",
     "authorization.revoked": "{client_name} gave back its tokens.",
     "token.reuse_refused": "{client_name} presented a refresh token that was used before; that line of access was ended for safety.",
     "code.replay_refused": "{client_name} presented a code that was used before; what it had produced was ended for safety.",

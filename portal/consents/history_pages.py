@@ -9,7 +9,7 @@ from flask_login import current_user, login_required
 from portal import db, web
 from portal.audit import reading
 from portal.businesses import membership, roles
-from portal.consents import catalogue, history
+from portal.consents import catalogue, history, lapsing
 
 bp = Blueprint("history", __name__)
 
@@ -22,6 +22,7 @@ def events(business_id: str) -> ResponseReturnValue:
     """The events of this business as sentences, a page at a time."""
     member = membership.get_active(db.session, current_user.id, business_id)
     before, brand = web.cursor("before"), web.brand()
+    lapsing.record_of_business(db.session, business_id, now=db.utcnow())
     found, next_before = reading.list_of_business(db.session, business_id, history.SENTENCES, before=before, limit=PER_PAGE)
     return render_template(
         "consents/history.html",

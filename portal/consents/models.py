@@ -25,6 +25,18 @@ class Consent(Base):
             postgresql_where=text("revoked_at IS NULL"),
         ),
         Index("ix_consents_business_id_client_id", "business_id", "client_id"),
+        Index(
+            "ix_consents_expires_at",
+            "expires_at",
+            sqlite_where=text("revoked_at IS NULL"),
+            postgresql_where=text("revoked_at IS NULL"),
+        ),
+        Index(
+            "ix_consents_session_id",
+            "session_id",
+            sqlite_where=text("revoked_at IS NULL AND session_id IS NOT NULL"),
+            postgresql_where=text("revoked_at IS NULL AND session_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
@@ -47,9 +59,9 @@ class Consent(Base):
     """Moved by every successful API call, at most once a minute."""
     revoked_at: Mapped[datetime | None]
     revoked_by_user_id: Mapped[str | None] = mapped_column(ForeignKey("users.id"), type_=Id)
-    """The person who ended it; None when it was the client or the clock."""
+    """The person who ended it; None when it was the client or the clock, or its session was over."""
     revoke_reason: Mapped[str | None] = mapped_column(String(16))
-    """user, client or expired."""
+    """user, client, expired or signed_out."""
 
     @property
     def scopes(self) -> list[str]:

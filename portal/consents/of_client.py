@@ -40,7 +40,12 @@ def find(connection: Connection, client_id: str, consent_id: str, *, now: dateti
     if not consent_id.isascii() or not consent_id.isprintable():
         return None  # PostgreSQL takes no NUL
     query = (
-        select(consent, standing.state(now).label("state"), _business.c.name.label("business_name"))
+        select(
+            consent,
+            standing.state(now).label("state"),
+            standing.ended_at(now).label("ended_at"),
+            _business.c.name.label("business_name"),
+        )
         .add_columns(client.c.client_name, user.c.given_name, user.c.middle_name, user.c.family_name)
         .select_from(standing.source().join(_business, _business.c.id == consent.c.business_id))
         .where(consent.c.id == consent_id, consent.c.client_id == client_id)

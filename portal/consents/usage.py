@@ -4,7 +4,8 @@ Each worker counts in its own memory, which costs a look-up under a lock. A thre
 the database every few seconds, and once more when the worker ends; it begins with the first use, and so in the process
 that serves, however that was started. What could not be stored is kept and tried again. A worker that is killed takes
 a few seconds of counts with it, and an answer of the database that is lost on its way counts those seconds twice;
-"last accessed" is written at once (`oauth.uses`) and suffers from neither.
+"last accessed" is written at once (`oauth.uses`) and suffers from neither. The same thread records, every few minutes,
+which consents have run out (`lapsing`), so that nobody has to order that by the clock.
 
 A day is a calendar day in the portal's time zone: people read "23 November" with their own day in mind, and the day of
 UTC would turn over in the middle of an Australian morning.
@@ -27,8 +28,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from portal.consents import lapsing
 from portal.consents.models import UsageDay
-from portal.db import table_of
+from portal.db import table_of, utcnow
 
 log = structlog.get_logger()
 
@@ -37,6 +39,7 @@ MOST_TALLIES = 50_000
 """What a worker holds at most while the database cannot be reached; further ones are counted as lost."""
 ROWS_AT_ONCE = 1000
 TICK_SECONDS = 1
+RECORD_ENDS_SECONDS = 300
 
 _usage = table_of(UsageDay)
 _INSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
@@ -60,8 +63,9 @@ class Tally:
 class Counter:
     """The uses that one worker has counted and not stored yet."""
 
-    def __init__(self, engine: Engine, *, zone: str, every_seconds: int) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, *, zone: str, every_seconds: int, pages: Engine | None = None) -> None:
+        """`engine` commits each statement, `pages` does not; without that one nothing but counts is stored."""
+        self._engine, self._pages = engine, pages
         self._zone = ZoneInfo(zone)
         self._every_seconds = every_seconds
         self._today = (datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC), date.min)
@@ -132,6 +136,15 @@ class Counter:
                 return False
             return True
 
+    def record_ends(self) -> None:
+        """Record the consents that have run out; those that could not be recorded now are found the next time."""
+        if self._pages is None:
+            return
+        try:
+            lapsing.record_all(self._pages, now=utcnow())
+        except SQLAlchemyError as error:
+            log.warning("ends of consents not recorded yet", reason=type(error).__name__)
+
     def _take_back(self, rows: Sequence[tuple[Key, Tally]]) -> None:
         with self._lock:
             for key, tally in rows:
@@ -157,9 +170,10 @@ class Counter:
             while main.is_alive() and not self._closed:
                 main.join(TICK_SECONDS)
                 ticks += 1
-                if ticks * TICK_SECONDS >= self._every_seconds:
-                    ticks = 0
+                if ticks * TICK_SECONDS % self._every_seconds == 0:
                     self.store()
+                if ticks * TICK_SECONDS % RECORD_ENDS_SECONDS == 0:
+                    self.record_ends()
             if not self._closed:
                 self.store()
         finally:
@@ -212,7 +226,9 @@ def prune(session: Session, *, before: date, most: int) -> int:
 
 def init_app(app: Flask) -> None:
     settings, database = cast(Any, app).settings, app.extensions["portal-database"]
-    app.extensions[EXTENSION] = Counter(database.machine, zone=settings.timezone, every_seconds=settings.usage_seconds)
+    app.extensions[EXTENSION] = Counter(
+        database.machine, zone=settings.timezone, every_seconds=settings.usage_seconds, pages=database.pages
+    )
 
 
 def counter() -> Counter:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from portal import db
 from portal.commands import Commands
-from portal.consents import usage
+from portal.consents import lapsing, usage
 from portal.crypto import DecryptionError, Keyring
 from portal.oauth import keys, pruning
 
@@ -75,7 +75,7 @@ def prune_command() -> None:
 def prune_tokens_command() -> None:
     """Delete the tokens, codes, pushed requests and assertion ids whose time is over, and old counts of uses.
 
-    Who could read what, and when, stays.
+    Who could read what, and when, stays. The ends of consents that have run out are recorded where no worker has done so yet.
     """
     app: Any = current_app
     now, most = db.utcnow(), pruning.AT_ONCE
@@ -84,9 +84,11 @@ def prune_tokens_command() -> None:
         gone = pruning.prune(session, now=now)
     authorizations = _in_batches(lambda session: pruning.prune_authorizations(session, now=now), most)
     uses = _in_batches(lambda session: usage.prune(session, before=before, most=most), most)
+    ends = lapsing.record_all(db.current_database().pages, now=now)
     click.echo(
         f"Deleted {gone.access_tokens} access tokens, {gone.refresh_tokens} refresh tokens, {authorizations} authorizations, "
-        f"{gone.pushed_requests} pushed requests, {gone.assertion_ids} assertion ids and {uses} counts of uses."
+        f"{gone.pushed_requests} pushed requests, {gone.assertion_ids} assertion ids and {uses} counts of uses. "
+        f"Recorded the ends of {ends} consents."
     )
 
 

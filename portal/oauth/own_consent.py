@@ -15,6 +15,7 @@ from flask import Request
 from sqlalchemy import Connection, Row
 
 from portal.config import Settings
+from portal.consents.standing import ENDED
 from portal.oauth import bearer, client_authentication
 from portal.oauth.bearer import Challenge
 
@@ -52,7 +53,7 @@ def describe(found: Row[Any]) -> dict[str, Any]:
         "granted_at": _epoch(found.granted_at),
         "expires_at": _epoch(found.expires_at),
         "last_accessed_at": _epoch(found.last_accessed_at),
-        "ended_at": _epoch(found.revoked_at),
+        "ended_at": _epoch(found.ended_at) if found.state in ENDED else None,
     }
 
 

@@ -20,6 +20,7 @@ from portal.businesses.models import Business, Membership
 from portal.clients.models import Client
 from portal.consents import catalogue
 from portal.consents.models import Consent
+from portal.consents.standing import BY_ITSELF
 from portal.db import table_of
 from portal.oauth.client_authentication import AUTHENTICATION_COLUMNS
 from portal.oauth.models import AccessToken, Authorization, RefreshToken
@@ -214,16 +215,16 @@ def effective(row: Any, narrowed: str | None = None) -> catalogue.Effective:
 
 def ended_reason(row: Any, *, now: datetime) -> str | None:
     """Why the authorization of this row opens nothing any more, as a word of DEAD_REASONS; None while it stands."""
-    if row.consent_revoked_at is not None:
-        return CONSENT_EXPIRED if row.revoke_reason == "expired" else REVOKED
-    if row.ended_at is not None:
+    if row.ended_at is not None or (row.consent_revoked_at is not None and row.revoke_reason not in BY_ITSELF):
         return REVOKED
-    if row.consent_expires_at <= now:
+    if row.consent_expires_at <= now or row.revoke_reason == EXPIRED:
         return CONSENT_EXPIRED
     if row.client_disabled_at is not None:
         return CLIENT_DISABLED
     if row.accepted_at is None or row.membership_ended_at is not None or row.user_disabled_at is not None:
         return USER_LEFT
+    if row.revoke_reason == SIGNED_OUT:
+        return SIGNED_OUT
     if row.given_in_session_id is not None and (row.given_in_session_ends_at is None or row.given_in_session_ends_at <= now):
         return SIGNED_OUT
     if row.session_id is None:

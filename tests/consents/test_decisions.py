@@ -13,7 +13,7 @@ from portal.audit.models import AuditEvent
 from portal.businesses import roles
 from portal.businesses.models import Membership
 from portal.clients.models import Client
-from portal.consents import decisions
+from portal.consents import decisions, lapsing
 from portal.consents.catalogue import CATALOGUE
 from portal.consents.models import Consent
 from tests.support import cast as the_cast
@@ -202,10 +202,9 @@ def test_a_consent_that_only_lapsed_makes_room_for_a_new_one(connected: Corridor
         rows = {one.id: one for one in session.scalars(select(Consent))}
         kinds = sorted(session.scalars(select(AuditEvent.kind).where(AuditEvent.kind.startswith("consent."))))
     assert len(rows) == 2
-    assert rows[old.id].revoke_reason == "expired" and rows[old.id].revoked_by_user_id is None
-    if how == "expired":
-        assert rows[old.id].revoked_at == ended
-    assert kinds == ["consent.expired", "consent.given"]
+    assert rows[old.id].revoke_reason == how.replace(" ", "_") and rows[old.id].revoked_by_user_id is None
+    assert rows[old.id].revoked_at == ended
+    assert kinds == sorted([lapsing.EVENTS[rows[old.id].revoke_reason], "consent.given"])
 
 
 def test_a_revoked_consent_stays_ended_and_a_new_one_begins(connected: Corridor, transaction: Transaction) -> None:
