@@ -3,13 +3,13 @@ from __future__ import annotations
 import gzip
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page, expect
 
 from portal.api import curl
 from portal.api.openapi import PREFIX
@@ -126,7 +126,45 @@ def test_axe_finds_nothing_and_nothing_sticks_out(
             page.goto(path)
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
             assert axe(page) == [], path
-            for fold in page.locator("details.fold > summary").all()[:6]:
+            for fold in (*page.locator("details.entry > summary").all()[:2], *page.locator("details.fold > summary").all()[:4]):
                 fold.click()
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
             assert axe(page) == [], path
+
+
+@pytest.fixture
+def phone(chromium: Browser, live_server: LiveServer) -> Iterator[Page]:
+    with browsers.window(chromium, base_url=live_server.url, viewport={"width": 360, "height": 740}) as window:
+        yield window.new_page()
+
+
+@pytest.mark.browser
+def test_on_a_telephone_the_page_is_short_enough_to_be_read(phone: Page) -> None:
+    phone.goto("/developers")
+    assert phone.evaluate("document.documentElement.scrollHeight") < 20 * 740
+    assert not phone.get_by_text("Of your choice, such as a random UUID").first.is_visible()
+
+
+@pytest.mark.browser
+def test_what_an_address_names_is_opened(phone: Page) -> None:
+    for name in ("create_fund", "object-Fund"):
+        phone.goto("/developers")
+        phone.goto(f"/developers#{name}")
+        expect(phone.locator(f"#{name}")).to_be_in_viewport()
+        expect(phone.locator(f"details:has(> #{name}) > summary")).to_be_in_viewport()
+    phone.get_by_role("link", name="POST /funds", exact=True).first.click()
+    expect(phone.locator("#create_fund")).to_be_in_viewport()
+    phone.goto("/developers/problems/bad-cursor")
+    link = phone.locator("main a[href^='/developers#']").first
+    name = str(link.get_attribute("href")).partition("#")[2]
+    link.click()
+    expect(phone.locator(f"#{name}")).to_be_in_viewport()
+
+
+@pytest.mark.browser
+def test_on_paper_everything_is_open(phone: Page) -> None:
+    phone.goto("/developers")
+    is_shown = "[...document.querySelectorAll('.entry__body')].every((body) => body.checkVisibility({ contentVisibilityAuto: true }) && body.offsetHeight > 20)"
+    assert not phone.evaluate(is_shown)
+    phone.emulate_media(media="print")
+    assert phone.evaluate(is_shown)
