@@ -16,8 +16,24 @@ import psycopg
 from psycopg.adapt import AdaptersMap, PyFormat, Transformer
 from psycopg.pq import ExecStatus
 from psycopg.types.string import TextLoader
-from sqlalchemy import JSON, Connection, Dialect, Insert, Select, Table, Update, bindparam, insert, literal, select, text
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Dialect,
+    Insert,
+    LargeBinary,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    insert,
+    literal,
+    select,
+    text,
+)
 from sqlalchemy import cast as sql_cast
+
+from portal.db import UtcDateTime
 
 Core = Select[Any] | Insert | Update
 
@@ -87,8 +103,7 @@ class _Compiled:
         self.name = f"portal_{next(_numbers)}".encode()
         self.text = str(compiled).encode()
         self._values = [
-            (name, compiled.params[name], compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
-            for name in compiled.positiontup
+            (name, compiled.params[name], _writing(compiled.binds[name].type, dialect)) for name in compiled.positiontup
         ]
         self.size = len(self._values)
         columns = list(statement.selected_columns) if isinstance(statement, Select) else []
@@ -104,6 +119,8 @@ class _Compiled:
 
     def read(self, row: Sequence[Any]) -> Any:
         """The row as the rest of the portal knows it."""
+        if not self._columns:
+            return self._row._make(row)
         read = list(row)
         for number, convert in self._columns:
             if read[number] is not None:
@@ -111,10 +128,20 @@ class _Compiled:
         return self._row._make(read)
 
 
+def _writing(kind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
+    """What makes of a value what the driver takes; None for what it takes as it is. SQLAlchemy would wrap bytes."""
+    if isinstance(kind, LargeBinary):
+        return None
+    convert: Callable[[Any], Any] | None = kind.dialect_impl(dialect).bind_processor(dialect)
+    return convert
+
+
 def _reading(column: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
     """What makes of a column's value what the rest of the portal knows; None for what comes that way already."""
     if isinstance(column.type, JSON):
         return _read_json
+    if isinstance(column.type, UtcDateTime):
+        return None  # every connection speaks of times in UTC (`db._prepare_postgresql`)
     convert: Callable[[Any], Any] | None = column.type.dialect_impl(dialect).result_processor(dialect, None)
     return convert
 

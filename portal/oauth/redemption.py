@@ -20,6 +20,7 @@ from sqlalchemy import Connection, bindparam, insert, update
 from portal import crypto
 from portal.accounts.models import User
 from portal.audit import record
+from portal.clients.models import Client
 from portal.config import Settings
 from portal.consents import catalogue
 from portal.crypto import Keyring
@@ -33,7 +34,7 @@ NOT_OFFLINE = "Access while the person is not signed in is not allowed any more.
 CODE_VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 
 _authorization, _access, _refresh = table_of(Authorization), table_of(AccessToken), table_of(RefreshToken)
-_user = table_of(User)
+_user, _client = table_of(User), table_of(Client)
 ACCESS_ROW = (_access, ("digest", "authorization_id", "scope", "issued_at", "expires_at"))
 REFRESH_ROW = (_refresh, ("digest", "authorization_id", "issued_at"))
 
@@ -49,6 +50,8 @@ FIND_CODE = Prepared(
         _authorization.c.code_used_at,
         _user.c.email,
         _user.c.email_verified_at,
+        _client.c.client_name,
+        tokens.BUSINESS_NAME,
         *AUTHENTICATION_COLUMNS,
     ).where(_authorization.c.code_digest == bindparam("digest"))
 )

@@ -55,9 +55,7 @@ STANDING_COLUMNS = (
     _consent.c.last_accessed_at,
     _consent.c.revoked_at.label("consent_revoked_at"),
     _consent.c.revoke_reason,
-    _client.c.client_name,
     _client.c.disabled_at.label("client_disabled_at"),
-    _business.c.name.label("business_name"),
     _membership.c.role,
     _membership.c.accepted_at,
     _membership.c.ended_at.label("membership_ended_at"),
@@ -78,6 +76,12 @@ STANDING_COLUMNS = (
 )
 
 
+BUSINESS_NAME = (
+    select(_business.c.name).where(_business.c.id == _authorization.c.business_id).scalar_subquery().label("business_name")
+)
+"""For those who tell it; a call of the API does not."""
+
+
 def standing(*columns: Any, of: Table | None = None) -> Select[Any]:
     """The SELECT of an authorization with all its life depends on, from the token table `of` when one is given."""
     source: Any = _authorization
@@ -86,7 +90,6 @@ def standing(*columns: Any, of: Table | None = None) -> Select[Any]:
     source = (
         source.join(_consent, _consent.c.id == _authorization.c.consent_id)
         .join(_client, _client.c.client_id == _authorization.c.client_id)
-        .join(_business, _business.c.id == _authorization.c.business_id)
         .join(_user, _user.c.id == _authorization.c.user_id)
         .join(
             _membership,
@@ -101,16 +104,17 @@ def standing(*columns: Any, of: Table | None = None) -> Select[Any]:
 ACCESS_COLUMNS = (_access.c.scope.label("narrowed"), _access.c.issued_at, _access.c.expires_at, _access.c.revoked_at)
 FIND_ACCESS = Prepared(standing(*ACCESS_COLUMNS, of=_access).where(_access.c.digest == bindparam("digest")))
 FIND_ACCESS_AND_OWNER = Prepared(
-    standing(*ACCESS_COLUMNS, *AUTHENTICATION_COLUMNS, of=_access).where(_access.c.digest == bindparam("digest"))
+    standing(*ACCESS_COLUMNS, BUSINESS_NAME, *AUTHENTICATION_COLUMNS, of=_access).where(_access.c.digest == bindparam("digest"))
 )
 FIND_REFRESH = Prepared(
-    standing(_refresh.c.issued_at, _refresh.c.used_at, *AUTHENTICATION_COLUMNS, of=_refresh).where(
-        _refresh.c.digest == bindparam("digest")
-    )
+    standing(
+        _refresh.c.issued_at, _refresh.c.used_at, _client.c.client_name, BUSINESS_NAME, *AUTHENTICATION_COLUMNS, of=_refresh
+    ).where(_refresh.c.digest == bindparam("digest"))
 )
 FIND_USERINFO = Prepared(
     standing(
         *ACCESS_COLUMNS,
+        BUSINESS_NAME,
         _user.c.email,
         _user.c.email_verified_at,
         _user.c.given_name,
@@ -176,10 +180,6 @@ class AccessLookup:
     @property
     def business_id(self) -> str:
         return self.row.business_id  # type: ignore[no-any-return]
-
-    @property
-    def business_name(self) -> str:
-        return self.row.business_name  # type: ignore[no-any-return]
 
     @property
     def role(self) -> str:
