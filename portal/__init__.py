@@ -11,7 +11,6 @@ from typing import Any
 from flask import Flask, Request
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager
-from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
@@ -42,8 +41,16 @@ class Portal(Flask):
         return answer
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Flask makes two for each request: one for its request, and one for outside of any, which is always the same."""
-        return super().create_url_adapter(request) if request is not None else self._outside_requests
+        """Routes go by method and path alone: there is one host, which `web` holds every request to, and nothing above "/".
+
+        Flask makes two adapters for each request. The one for outside of any is always the same.
+        """
+        if request is None:
+            return self._outside_requests
+        environ, host = request.environ, self.settings.host
+        return MapAdapter(
+            self.url_map, host, "/", "", request.scheme, request.path, request.method, environ.get("QUERY_STRING", "")
+        )
 
     @cached_property
     def _outside_requests(self) -> MapAdapter | None:
@@ -100,7 +107,7 @@ def create_app(settings: Settings | None = None) -> Portal:
     login.request_loader(sessions.load_current_user)
     # Nobody is remembered beyond their session, and looking for such a cookie would load the session of every request.
     app.after_request_funcs[None].remove(login._update_remember_cookie)
-    csrf = CSRFProtect(app)
+    csrf = web.guard_forms(app)
 
     # the rooms, bottom to top
     health.init_app(app)

@@ -7,14 +7,16 @@ import logging
 import re
 import sys
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
 from portal.config import Settings
 from portal.crypto import PREFIXES
+
+log = structlog.get_logger()
 
 SECRET_NAMES = frozenset(
     "password code totp secret client_secret token access_token refresh_token id_token assertion client_assertion "
@@ -23,8 +25,7 @@ SECRET_NAMES = frozenset(
 TOKEN_SHAPE = re.compile(rf"(?:{'|'.join(PREFIXES)})[A-Za-z0-9_-]{{8,}}|eyJ[A-Za-z0-9_-]{{10,}}\.[A-Za-z0-9_.-]*")
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a request comes from: the network address and the reference number of the request."""
 
     address: str | None = None
@@ -46,11 +47,38 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 _encode = json.JSONEncoder(default=repr).encode
+_quoted = json.encoder.encode_basestring_ascii
 
 
 def _as_json(event: EventDict, **_options: Any) -> str:
     """By an encoder that is made once, since making one costs more than a line."""
     return _encode(event)
+
+
+class RequestLog:
+    """Writes the line that every request has in the log, of which only method and path come from outside.
+
+    The same line through structlog costs as much as a tenth of a bare Flask route.
+    """
+
+    def __init__(self) -> None:
+        self._is_on = self._is_pretty = True
+
+    def set_up(self, level: int, *, pretty: bool) -> None:
+        self._is_on, self._is_pretty = level <= logging.INFO, pretty
+
+    def tell(self, *, request_id: str, method: str, path: str, status: int, ms: float) -> None:
+        if self._is_pretty:
+            log.info("request", request_id=request_id, method=method, path=path, status=status, ms=ms)
+        elif self._is_on:
+            shown = TOKEN_SHAPE.sub("[secret]", path)
+            sys.stderr.write(
+                f'{{"request_id": "{request_id}", "method": {_quoted(method)}, "path": {_quoted(shown)}, "status": {status}, '
+                f'"ms": {ms}, "event": "request", "level": "info", "timestamp": "{datetime.now(UTC).isoformat()}"}}\n'
+            )
+
+
+request_log = RequestLog()
 
 
 def init_logs(settings: Settings) -> None:
@@ -64,6 +92,7 @@ def init_logs(settings: Settings) -> None:
     pretty = settings.mode in ("development", "demo") and sys.stderr.isatty()
     render: Any = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(serializer=_as_json)
     level = getattr(logging, settings.log_level.upper(), logging.INFO)
+    request_log.set_up(level, pretty=pretty)
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),

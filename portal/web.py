@@ -8,27 +8,31 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-import structlog
 from flask import Flask, Request, Response, current_app, g, redirect, render_template, request, url_for
 from flask_login import current_user
+from flask_wtf import CSRFProtect
 from markupsafe import Markup, escape
+from werkzeug.datastructures import Headers
 
 from portal.config import Settings
 from portal.db import utcnow
 from portal.errors import BadRequest
-from portal.logs import Origin, origin
+from portal.logs import Origin, origin, request_log
 
-log = structlog.get_logger()
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 COMPRESSED = ("text/css", "text/javascript", "image/svg+xml", "text/html")
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
+"""RFC 9110 §9.2.1."""
 HEALTH_PATHS = ("/healthz", "/readyz")
 CURSOR = re.compile(r"[a-z0-9-]{1,64}")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -36,7 +40,7 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
     "base-uri 'none'; frame-ancestors 'none'; form-action 'self'{extra}"
 )
-ALWAYS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+ALWAYS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"))
 encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 """Made once, since making an encoder costs more than a small answer."""
 ON_PAGES = {
@@ -66,10 +70,23 @@ def _arrive() -> None:
     asked, noted, settings = current_request(), g._get_current_object(), _settings()
     noted.started = time.perf_counter_ns()
     given = asked.headers.get("X-Request-Id", "") if settings.trusted_proxies > 0 else ""
-    noted.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-    origin.set(Origin(address=network_address(asked), request_id=noted.request_id))
+    noted.request_id = given if given and REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    origin.set(Origin(network_address(asked), noted.request_id))
     if asked.host not in (settings.host, current_app.config.get("EXTRA_HOST")) and asked.path not in HEALTH_PATHS:
         raise BadRequest("This address is not the portal’s. Check the address you opened.", detail="untrusted host")
+
+
+def guard_forms(app: Flask) -> CSRFProtect:
+    """Refuse whatever may change something and comes without the token of a form of ours, but for views that are made exempt."""
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False  # which would look at what only reads, too
+    csrf = CSRFProtect(app)
+
+    def check_token() -> None:
+        if current_request().method not in SAFE_METHODS:
+            csrf.protect(apply_exemptions=True)
+
+    app.before_request(check_token)
+    return csrf
 
 
 def network_address(asked: Request) -> str | None:
@@ -78,29 +95,33 @@ def network_address(asked: Request) -> str | None:
 
 
 def _leave(response: Response) -> Response:
-    asked, noted, headers = current_request(), g._get_current_object(), response.headers
-    for name, value in ALWAYS.items():
-        headers[name] = value
-    headers["X-Request-Id"] = noted.get("request_id", "")
-    if response.mimetype == "text/html":
-        headers.update(ON_PAGES)
-        extra = "".join(f" {origin}" for origin in g.get("form_action", ()))
-        headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY.format(extra=extra)
-        headers.setdefault("Cache-Control", "no-store")
-    if _settings().is_https:
-        headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
-    if asked.endpoint == "static" or "may_be_packed" in noted:
-        _compress(response)
+    asked, noted, headers, settings = current_request(), g._get_current_object(), response.headers, _settings()
+    for name, value in ALWAYS:
+        headers.add(name, value)
+    headers.add("X-Request-Id", noted.request_id)
+    if settings.is_https:
+        headers.add("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
+    if not isinstance(response, MachineAnswer):
+        _leave_as_page(response, asked)
     if asked.endpoint != "static":
-        log.info(
-            "request",
-            request_id=noted.get("request_id"),
+        request_log.tell(
+            request_id=noted.request_id,
             method=asked.method,
             path=asked.path,
             status=response.status_code,
-            ms=round((time.perf_counter_ns() - noted.started) / 1e6, 1) if "started" in noted else None,
+            ms=round((time.perf_counter_ns() - noted.started) / 1e6, 1),
         )
     return response
+
+
+def _leave_as_page(response: Response, asked: Request) -> None:
+    if response.mimetype == "text/html":
+        response.headers.update(ON_PAGES)
+        extra = "".join(f" {origin}" for origin in g.get("form_action", ()))
+        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY.format(extra=extra)
+        response.headers.setdefault("Cache-Control", "no-store")
+    if asked.endpoint == "static" or "may_be_packed" in g:
+        _compress(response)
 
 
 def _compress(response: Response) -> None:
@@ -128,9 +149,21 @@ def current_request() -> Request:
     return request._get_current_object()  # type: ignore[attr-defined,no-any-return]
 
 
-def json_answer(body: Mapping[str, Any]) -> Response:
-    """A JSON answer that no cache keeps."""
-    return Response(encode(body), mimetype="application/json", headers={"Cache-Control": "no-store"})
+class MachineAnswer(Response):
+    """A whole answer for a program, which no cache keeps, with no header that would have to be worked out on its way."""
+
+    def __init__(
+        self, content: str, status: int = 200, headers: Iterable[tuple[str, str]] = (), content_type: str = "application/json"
+    ) -> None:
+        encoded = content.encode()
+        own = ("Content-Type", content_type), ("Content-Length", str(len(encoded))), ("Cache-Control", "no-store")
+        super().__init__([encoded], status, Headers([*own, *headers]))
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == "HEAD":  # which has no body, and of which Flask takes care
+            return super().__call__(environ, start_response)
+        start_response(self.status, self.headers.to_wsgi_list())
+        return cast(Iterable[bytes], self.response)
 
 
 def _settings() -> Settings:

@@ -5,6 +5,7 @@ from typing import cast
 from flask import Blueprint, Flask, Response, request
 from flask_wtf import CSRFProtect
 
+from portal import web
 from portal.api import answers, limits, openapi, pages, registry, uploads
 from portal.api import business as _business
 from portal.api import documents as _documents
@@ -27,7 +28,8 @@ def init_app(app: Flask, csrf: CSRFProtect) -> None:
 
     def never_kept(response: Response) -> Response:
         """Answers and refusals alike: a cache must not keep what a token opened."""
-        response.headers["Cache-Control"] = "no-store"
+        if not isinstance(response, web.MachineAnswer):  # which says so itself
+            response.headers["Cache-Control"] = "no-store"
         return response
 
     registry.mount(api)

@@ -16,6 +16,7 @@ from typing import Any
 
 from flask import Request, Response
 
+from portal import web
 from portal.errors import PreconditionRequired
 
 Body = Mapping[str, Any]
@@ -46,7 +47,7 @@ class Reply:
     body: str
 
     def as_response(self) -> Response:
-        return Response(self.body, self.status, dict(self.headers), mimetype="application/json")
+        return web.MachineAnswer(self.body, self.status, self.headers.items())
 
 
 def etag_of_version(version: int) -> str:
@@ -68,9 +69,7 @@ def reading(made: Answer | Body, request: Request) -> Response:
     tag = told.headers.get("ETag") or _digest(told.body)
     if "If-None-Match" in request.headers and _is_named(tag, request):
         return Response(status=304, headers={"ETag": tag})
-    response = told.as_response()
-    response.headers["ETag"] = tag
-    return response
+    return web.MachineAnswer(told.body, told.status, {**told.headers, "ETag": tag}.items())
 
 
 def _is_named(tag: str, request: Request) -> bool:

@@ -16,14 +16,19 @@ from portal.statements import Prepared
 BEARER = re.compile(r"Bearer ([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 
 
+def authorization(request: Request) -> str | None:
+    """The `Authorization` header. Of two, a server makes one that is joined by a comma (RFC 9110 §5.3), and that is no credential."""
+    return request.environ.get("HTTP_AUTHORIZATION")
+
+
 def find(
     connection: Connection, request: Request, settings: Settings, *, now: datetime, statement: Prepared = tokens.FIND_ACCESS
 ) -> AccessLookup | Challenge:
     """The live access token of this request, or the challenge that refuses it."""
-    headers = request.headers.getlist("Authorization")
-    if not headers or headers[0][:6].lower() != "bearer":
+    presented = authorization(request)
+    if presented is None or presented[:6].lower() != "bearer":
         return Challenge(settings)
-    match = BEARER.fullmatch(headers[0]) if len(headers) == 1 else None
+    match = BEARER.fullmatch(presented)
     if match is None:
         return Challenge(settings, 400, "invalid_request", "malformed")
     found = tokens.find_access(connection, match[1], now=now, statement=statement)

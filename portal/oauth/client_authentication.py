@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -20,7 +21,6 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, KeySetSerialization
 from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
-from werkzeug.datastructures import Headers, MultiDict
 
 from portal import crypto
 from portal.clients.models import AssertionId, Client
@@ -62,8 +62,8 @@ class Presented:
 
 def authenticate(
     connection: Connection,
-    headers: Headers,
-    form: MultiDict[str, str],
+    authorization: str | None,
+    form: Mapping[str, str],
     *,
     audiences: frozenset[str],
     now: datetime,
@@ -74,7 +74,7 @@ def authenticate(
     `owner` is the row of what the request is about, if that was looked up already: it holds AUTHENTICATION_COLUMNS of
     the client it belongs to, and counts only for that client.
     """
-    presented = read(headers, form)
+    presented = read(authorization, form)
     is_owner = owner is not None and owner.client_id == presented.client_id
     client = owner if is_owner else FIND_CLIENT.first(connection, client_id=presented.client_id)
     if client is None or client.disabled_at is not None or client.token_endpoint_auth_method != presented.method:
@@ -87,11 +87,11 @@ def authenticate(
     return client
 
 
-def authenticate_by_header(connection: Connection, headers: Headers, *, now: datetime) -> Any:
+def authenticate_by_header(connection: Connection, authorization: str | None, *, now: datetime) -> Any:
     """The same where a request has no form: by Basic alone. Raises InvalidClientError."""
-    if len(headers.getlist("Authorization")) != 1:
+    if authorization is None:
         raise refused()
-    return authenticate(connection, headers, MultiDict(), audiences=frozenset(), now=now)
+    return authenticate(connection, authorization, {}, audiences=frozenset(), now=now)
 
 
 def method_of(connection: Connection, client_id: str) -> str | None:
@@ -104,15 +104,13 @@ def refused() -> InvalidClientError:
     return InvalidClientError("Client authentication failed.", status_code=401)
 
 
-def read(headers: Headers, form: MultiDict[str, str]) -> Presented:
+def read(authorization: str | None, form: Mapping[str, str]) -> Presented:
     """What the request presents. More than one authentication is invalid_request (RFC 6749 §2.3)."""
-    authorization = headers.getlist("Authorization")
     in_body, assertion = form.get("client_secret"), form.get("client_assertion")
-    ways = len(authorization) + (in_body is not None) + (assertion is not None)
-    if ways > 1:
+    if (authorization is not None) + (in_body is not None) + (assertion is not None) > 1:
         raise InvalidRequestError("Use one way of client authentication, not several.")
-    if authorization:
-        presented = _read_basic(authorization[0])
+    if authorization is not None:
+        presented = _read_basic(authorization)
         if form.get("client_id") not in (None, presented.client_id):
             raise InvalidRequestError("The client_id in the body is not the one that authenticates.")
         return presented
@@ -144,7 +142,7 @@ def _text(value: str) -> str:
     return value.replace("\x00", "").encode("utf-8", "replace").decode()[:200]
 
 
-def _read_assertion(form: MultiDict[str, str], assertion: str) -> Presented:
+def _read_assertion(form: Mapping[str, str], assertion: str) -> Presented:
     if form.get("client_assertion_type") != ASSERTION_TYPE:
         raise InvalidRequestError(f"client_assertion_type must be {ASSERTION_TYPE}.")
     client_id = form.get("client_id") or _unverified_subject(assertion)

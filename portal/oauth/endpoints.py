@@ -20,7 +20,8 @@ bp = Blueprint("oauth", __name__)
 @bp.after_request
 def keep_out_of_caches(response: Response) -> Response:
     """Every protocol answer, those to OPTIONS and the public ones too: what it says may be over with the next request."""
-    response.headers["Cache-Control"] = "no-store"
+    if not isinstance(response, web.MachineAnswer):  # which has it
+        response.headers["Cache-Control"] = "no-store"
     return response
 
 
@@ -33,7 +34,7 @@ def answer(work: Callable[[PortalAuthorizationServer, MachineRequest], Response]
     with db.reader() as connection:
         machine = MachineRequest(web.current_request(), connection, now=db.utcnow())
         try:
-            machine.check()
+            machine.read()
             return work(server(), machine)
         except OAuth2Error as error:
             return cast(Response, server().handle_error_response(machine, error))
@@ -53,7 +54,7 @@ def token() -> Response:
 @bp.post("/oauth/par")
 def pushed_authorization_request() -> Response:
     """RFC 9126 §2."""
-    body = request.get_data()  # before Flask reads the form, since its way of decoding would change a `state` that is not UTF-8
+    body = request.get_data()
 
     def work(authorization_server: PortalAuthorizationServer, machine: MachineRequest) -> Response:
         client = authorization_server.authenticate_client(machine, None)
@@ -85,7 +86,7 @@ def userinfo_endpoint() -> Response:
         found = userinfo.find(connection, web.current_request(), server().settings, now=now)
         if isinstance(found, Response):
             return found
-        return web.json_answer(userinfo.claims(found))
+        return web.MachineAnswer(web.encode(userinfo.claims(found)))
 
 
 @bp.route("/oauth/consents/<consent_id>", methods=["GET", "DELETE"])

@@ -29,8 +29,9 @@ def authenticate(
     """
     if request.query_string:
         raise InvalidRequestError("The address takes no query string.")
-    if request.headers.get("Authorization", "")[:6].lower() != "bearer":
-        client = client_authentication.authenticate_by_header(connection, request.headers, now=now)
+    authorization = bearer.authorization(request)
+    if (authorization or "")[:6].lower() != "bearer":
+        client = client_authentication.authenticate_by_header(connection, authorization, now=now)
         return str(client.client_id)
     found = bearer.find(connection, request, settings, now=now)
     if isinstance(found, Challenge):

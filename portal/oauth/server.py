@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import parse_qsl
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
 from authlib.oauth2.rfc6749 import (
@@ -27,17 +29,20 @@ from portal.clients.models import AUTHENTICATION_METHODS
 from portal.config import Settings
 from portal.consents import catalogue, usage
 from portal.crypto import Keyring
-from portal.oauth import client_authentication, id_token, redemption, tokens
+from portal.oauth import bearer, client_authentication, id_token, redemption, tokens
 from portal.oauth.keys import KeyStore
 
-NO_STORE = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Pragma", "no-cache")]
+PRAGMA = ("Pragma", "no-cache")
+"""RFC 6749 §5.1, beside the `Cache-Control` of every answer here."""
+BASIC_CHALLENGE = ("WWW-Authenticate", 'Basic realm="portal"')
 MAX_PARAMETER_LENGTH = 8192
+MAX_PARAMETERS = 200
 
 
-class FormPayload(OAuth2Payload):  # type: ignore[misc]
+class BodyPayload(OAuth2Payload):  # type: ignore[misc]
     """The body of a request: the only place where parameters count at machine endpoints."""
 
-    def __init__(self, form: MultiDict[str, str]) -> None:
+    def __init__(self, form: Mapping[str, str]) -> None:
         self._form = form
 
     @property
@@ -46,7 +51,7 @@ class FormPayload(OAuth2Payload):  # type: ignore[misc]
 
     @property
     def datalist(self) -> Any:
-        return self._form.to_dict(flat=False)
+        return {name: [value] for name, value in self._form.items()}
 
 
 class MachineRequest(OAuth2Request):  # type: ignore[misc]
@@ -54,6 +59,9 @@ class MachineRequest(OAuth2Request):  # type: ignore[misc]
 
     `owner` is the row of the code or token that the call is about, looked up first since it brings its client along.
     """
+
+    form: Mapping[str, str] = MappingProxyType({})
+    """The parameters of the body, once `read` has taken them in."""
 
     def __init__(self, request: Request, connection: Connection, *, now: datetime) -> None:
         # Authlib's own constructor refuses plain http; the origin is checked when settings are read.
@@ -63,7 +71,7 @@ class MachineRequest(OAuth2Request):  # type: ignore[misc]
         self.auth_method = self.user = self.authorization_code = self.refresh_token = self.credential = None
         self._scope = self._body = None
         self._request = request
-        self.payload = FormPayload(request.form)
+        self.payload = BodyPayload(self.form)
         self.connection = connection
         self.now = now
 
@@ -76,11 +84,11 @@ class MachineRequest(OAuth2Request):  # type: ignore[misc]
         return self._request.args
 
     @property
-    def form(self) -> MultiDict[str, str]:
-        return self._request.form
+    def authorization(self) -> str | None:
+        return bearer.authorization(self._request)
 
-    def check(self) -> None:
-        """Refuse what is ambiguous before anything is read: RFC 6749 §3.2, RFC 9700 §2.
+    def read(self) -> None:
+        """Take in the parameters. Refuses what is ambiguous before any of it counts: RFC 6749 §3.2, RFC 9700 §2.
 
         Parameters in the query string would be logged on their way; a repeated one means two things at once.
         """
@@ -88,11 +96,17 @@ class MachineRequest(OAuth2Request):  # type: ignore[misc]
             raise InvalidRequestError("Send parameters in the body, not in the query string.")
         if self._request.mimetype != "application/x-www-form-urlencoded":
             raise InvalidRequestError("The body must be application/x-www-form-urlencoded.")
-        for name, values in self._request.form.lists():
-            if len(values) > 1:
-                raise InvalidRequestError("A parameter is repeated.")
-            if len(values[0]) > MAX_PARAMETER_LENGTH or "\x00" in values[0] or "\x00" in name:
-                raise InvalidRequestError("A parameter is malformed.")
+        try:
+            text = self._request.get_data(cache=False).decode(errors="replace")
+            pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
+        except ValueError:  # more than anyone needs
+            raise InvalidRequestError("There are too many parameters.") from None
+        form = dict(pairs)
+        if len(form) < len(pairs):
+            raise InvalidRequestError("A parameter is repeated.")
+        if "%00" in text or "\x00" in text or any(len(value) > MAX_PARAMETER_LENGTH for value in form.values()):
+            raise InvalidRequestError("A parameter is malformed.")
+        self.form, self.payload = form, BodyPayload(form)
 
 
 class PortalAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
@@ -114,15 +128,14 @@ class PortalAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
         return request
 
     def handle_response(self, status_code: int, payload: Any, headers: Any) -> Response:
-        body = web.encode(payload) if isinstance(payload, dict) else payload
-        extra = [("WWW-Authenticate", 'Basic realm="portal"')] if status_code == 401 else []
-        return Response(body, status=status_code, headers=[*NO_STORE, *extra])
+        challenge = [BASIC_CHALLENGE] if status_code == 401 else []
+        return web.MachineAnswer(web.encode(payload), status_code, [PRAGMA, *challenge])
 
     def authenticate_client(self, request: MachineRequest, methods: Any, endpoint: str = "token") -> Any:
         """The row of the one client that authenticates by the method it registered, whatever Authlib's order of methods."""
         client = client_authentication.authenticate(
             request.connection,
-            request._request.headers,
+            request.authorization,
             request.form,
             audiences=self.audiences,
             now=request.now,
@@ -169,7 +182,7 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
                 seconds=server.settings.id_token_seconds,
                 now=request.now,
             )
-        return 200, body, NO_STORE
+        return 200, body, ()
 
 
 class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
@@ -193,7 +206,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
             now=request.now,
         )
         usage.counter().count(issued.row.consent_id, catalogue.OFFLINE_ACCESS, now=request.now)
-        return 200, issued.response, NO_STORE
+        return 200, issued.response, ()
 
 
 class IntrospectionEndpoint(TokenEndpoint):  # type: ignore[misc]
@@ -208,7 +221,7 @@ class IntrospectionEndpoint(TokenEndpoint):  # type: ignore[misc]
         request.owner = found
         client = self.authenticate_endpoint_client(request)
         redemption.required(request.form, "token")
-        return 200, introspect(self.server.settings, client, presented, found, now=request.now), NO_STORE
+        return 200, introspect(self.server.settings, client, presented, found, now=request.now), ()
 
 
 class RevocationEndpoint(TokenEndpoint):  # type: ignore[misc]
@@ -224,7 +237,7 @@ class RevocationEndpoint(TokenEndpoint):  # type: ignore[misc]
         client = self.authenticate_endpoint_client(request)
         redemption.required(request.form, "token")
         revoke(request.connection, client, presented, request.owner, now=request.now)
-        return 200, {}, NO_STORE
+        return 200, {}, ()
 
 
 def find_token(connection: Connection, presented: str) -> Any:

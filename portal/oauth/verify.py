@@ -13,7 +13,7 @@ from urllib.parse import quote
 from flask import Blueprint, Request, Response, current_app, request
 from sqlalchemy import Connection
 
-from portal import db
+from portal import db, web
 from portal.config import Settings
 from portal.consents import catalogue
 from portal.errors import BadRequest
@@ -83,5 +83,5 @@ def _plain(value: str) -> str:
     return quote(value, safe=PRINTABLE)
 
 
-def _answer(status: int, headers: dict[str, str] | None = None) -> Response:
-    return Response(status=status, headers={**(headers or {}), "Cache-Control": "no-store"}, mimetype="text/plain")
+def _answer(status: int, headers: dict[str, str]) -> Response:
+    return web.MachineAnswer("", status, headers.items(), content_type="text/plain; charset=utf-8")
