@@ -32,11 +32,6 @@ def grant(world: World) -> Grant:
 
 
 @pytest.fixture
-def fund_id(world: World) -> str:
-    return world.add_funds("Ashby Super Fund")[0]
-
-
-@pytest.fixture
 def document_id(world: World, fund_id: str) -> str:
     return world.add_document(fund_id, CONTENT, name="Übersicht 2026")
 

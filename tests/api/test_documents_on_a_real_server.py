@@ -34,23 +34,6 @@ def world(app: Portal) -> World:
     return World(app)
 
 
-@pytest.fixture
-def grant(world: World) -> Grant:
-    return world.grant("funds.write")
-
-
-@pytest.fixture
-def fund_id(world: World) -> str:
-    return world.add_funds("Ashby Super Fund")[0]
-
-
-@pytest.fixture
-def store(world: World) -> Folder:
-    found = world.app.extensions["portal-documents"]
-    assert isinstance(found, Folder)
-    return found
-
-
 def upload(server: LiveServer, grant: Grant, fund_id: str, content: bytes, **headers: str) -> httpx.Response:
     return httpx.post(
         f"{server.url}/api/v1/funds/{fund_id}/documents",

@@ -46,11 +46,6 @@ def store(app: Portal, s3_server: S3, gate: Gate, tmp_path: Path, monkeypatch: p
 
 
 @pytest.fixture
-def grant(world: World) -> Grant:
-    return world.grant("funds.write")
-
-
-@pytest.fixture
 def send(world: World, grant: Grant) -> Send:
     (fund_id,) = world.add_funds("Ashby Super Fund")
 
