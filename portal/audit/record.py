@@ -43,6 +43,8 @@ KINDS = {
     "client.enabled": "was enabled",
     "token.reuse_refused": "presented a spent refresh token",
     "code.replay_refused": "presented a spent code",
+    "assertion.replay_refused": "presented a client assertion that was used before",
+    "pushed_request.replay_refused": "had a pushed authorization request opened that was used before",
     "authorization.revoked": "gave back its tokens",
     "data.document_added": "added a document",
     "data.document_refused": "sent a document that the virus scan refused",

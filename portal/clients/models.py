@@ -77,3 +77,5 @@ class AssertionId(Base):
 
     digest: Mapped[bytes] = mapped_column(Digest, primary_key=True)
     expires_at: Mapped[datetime]
+    replayed_at: Mapped[datetime | None]
+    """When it was first presented again: that is told once, however often it comes."""

@@ -142,8 +142,11 @@ def _parameters() -> tuple[dict[str, str], set[str]]:
 
 def _claim_pushed(parameters: dict[str, str]) -> dict[str, str]:
     """What the client pushed, once; nothing that stands beside it counts (RFC 9126 §4, RFC 9101 §5)."""
-    claimed = pushed.claim(db.session, parameters["request_uri"], parameters.get("client_id", ""), db.utcnow())
+    presented = parameters["request_uri"], parameters.get("client_id", ""), db.utcnow()
+    claimed = pushed.claim(db.session, *presented)
     if claimed is None:
+        if pushed.note_replay(db.session, *presented):
+            db.commit()  # what is raised undoes the rest
         raise BadRequest(
             "The application’s request is not waiting here: it was opened already, waited too long, or is not its own. "
             "Nothing was shared, and you were not sent anywhere.",

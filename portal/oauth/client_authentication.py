@@ -19,14 +19,15 @@ from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, KeySetSerialization
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal import crypto
+from portal.audit import record
 from portal.clients.models import AssertionId, Client
 from portal.db import table_of
 from portal.oauth import keys
-from portal.statements import Prepared
+from portal.statements import ClaimAndInsert, Prepared
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_ALGORITHMS = ["ES256", "RS256", "PS256", "EdDSA"]
@@ -48,6 +49,13 @@ AUTHENTICATION_COLUMNS = (
 is not looked up again."""
 FIND_CLIENT = Prepared(
     select(_clients.c.client_id, *AUTHENTICATION_COLUMNS).where(_clients.c.client_id == bindparam("client_id"))
+)
+
+NOTE_REPLAY = ClaimAndInsert(
+    update(_assertions)
+    .where(_assertions.c.digest == bindparam("presented"), _assertions.c.replayed_at.is_(None))
+    .values(replayed_at=bindparam("now")),
+    record.ROW,
 )
 
 
@@ -207,12 +215,15 @@ def check_assertion(connection: Connection, client: Any, assertion: str, *, audi
     not_before = claims.get("nbf")
     if isinstance(not_before, int | float) and not_before > now.timestamp() + CLOCK_SKEW_SECONDS:
         raise refused()
-    _claim_jti(connection, client.client_id, jti, datetime.fromtimestamp(expires + CLOCK_SKEW_SECONDS, UTC))
+    _claim_jti(connection, client.client_id, jti, datetime.fromtimestamp(expires + CLOCK_SKEW_SECONDS, UTC), now=now)
 
 
-def _claim_jti(connection: Connection, client_id: str, jti: str, expires_at: datetime) -> None:
-    """Claimed by insertion: the primary key lets one of many through."""
+def _claim_jti(connection: Connection, client_id: str, jti: str, expires_at: datetime, *, now: datetime) -> None:
+    """Claimed by insertion: the primary key lets one of many through. That a second one came is told once."""
+    digest = crypto.digest(f"{client_id}\n{jti}")
     try:
-        connection.execute(insert(_assertions).values(digest=crypto.digest(f"{client_id}\n{jti}"), expires_at=expires_at))
+        connection.execute(insert(_assertions).values(digest=digest, expires_at=expires_at))
     except IntegrityError:
+        event = record.row("assertion.replay_refused", now=now, business_id=None, client_id=client_id, consent_id=None)
+        NOTE_REPLAY.execute(connection, {"presented": digest, "now": now}, event)
         raise refused() from None

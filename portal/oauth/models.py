@@ -37,6 +37,8 @@ class PushedRequest(Base):
     parameters: Mapped[dict[str, str]] = mapped_column(JSON)
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+    replayed_at: Mapped[datetime | None]
+    """When it was first presented again: that is told once, however often it comes."""
 
 
 class Authorization(Base):

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, insert, update
 from sqlalchemy.orm import Session
 
 from portal import crypto
+from portal.audit import record
 from portal.config import Settings
 from portal.db import table_of
 from portal.oauth import request as requests
@@ -90,3 +91,24 @@ def claim(connection: Connection | Session, request_uri: str, client_id: str, no
     values = {"presented": crypto.digest(request_uri), "owner": client_id, "now": now}
     parked = connection.execute(CLAIM, values).scalar()
     return None if parked is None else requests.unpark(parked)
+
+
+def note_replay(session: Session, request_uri: str, client_id: str, now: datetime) -> bool:
+    """Tell that a spent reference was presented again, once for each; for what `claim` refused. True when it is told now."""
+    if not client_id.isprintable():
+        return False
+    replay = (
+        update(_pushed)
+        .where(
+            _pushed.c.digest == crypto.digest(request_uri),
+            _pushed.c.client_id == client_id,
+            _pushed.c.used_at.is_not(None),
+            _pushed.c.replayed_at.is_(None),
+        )
+        .values(replayed_at=now)
+        .returning(_pushed.c.digest)
+    )
+    if session.execute(replay).one_or_none() is None:
+        return False
+    record.record(session, "pushed_request.replay_refused", now=now, client_id=client_id)
+    return True

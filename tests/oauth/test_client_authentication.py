@@ -11,9 +11,11 @@ from urllib.parse import quote
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from portal import crypto, db
+from portal.audit.models import AuditEvent
 from portal.clients.models import Client
 from portal.oauth import keys
 from portal.oauth.client_authentication import ASSERTION_TYPE
@@ -176,6 +178,24 @@ def test_a_signed_assertion_lets_the_client_in_once(machine: Machine, signed: Si
     assert ask(machine, form).status_code == 200
     assert is_refused(ask(machine, form))
     assert ask(machine, signed()).status_code == 200
+
+
+def test_a_replayed_assertion_is_told_once_however_often_it_comes(machine: Machine, signed: Sign, signer: Partner) -> None:
+    form, replays = signed(), select(AuditEvent).where(AuditEvent.kind == "assertion.replay_refused")
+    assert ask(machine, form).status_code == 200 and machine.rows(replays) == []
+    assert all(is_refused(ask(machine, form)) for _ in range(3))
+    (event,) = machine.rows(replays)
+    assert (event.client_id, event.business_id, event.user_id) == (signer.client_id, None, None) and event.request_id
+    other = signed()
+    assert ask(machine, other).status_code == 200 and is_refused(ask(machine, other))
+    assert len(machine.rows(replays)) == 2
+
+
+def test_an_assertion_that_nobody_signed_is_no_replay(machine: Machine, signed: Sign) -> None:
+    form = signed(jti="once")
+    assert ask(machine, form).status_code == 200
+    assert is_refused(ask(machine, signed(jti="once", with_key=ECKey.generate_key("P-256", private=True))))
+    assert machine.rows(select(AuditEvent).where(AuditEvent.kind == "assertion.replay_refused")) == []
 
 
 @pytest.mark.parametrize("path", ["", "/oauth/token", "/oauth/par"])

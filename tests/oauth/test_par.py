@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from portal import crypto, db
+from portal.audit.models import AuditEvent
 from portal.oauth import pushed, request
 from portal.oauth.models import PushedRequest
 from tests.support.cast import LEDGERLY, POCKETFOLIO
@@ -26,6 +27,8 @@ ASKED = {
     "code_challenge": challenge_of("v" * 43),
     "code_challenge_method": "S256",
 }
+
+REPLAY = "pushed_request.replay_refused"
 
 
 def push(machine: Machine, **changes: str | None) -> TestResponse:
@@ -80,6 +83,29 @@ def test_a_reference_is_spent_in_the_transaction_that_claims_it(
     with transaction() as session:
         assert pushed.claim(session, request_uri, LEDGERLY.client_id, db.utcnow()) == ASKED
     assert claim(machine, request_uri) is None
+
+
+def open_in_a_browser(machine: Machine, request_uri: str, client_id: str = LEDGERLY.client_id) -> int:
+    query = urlencode({"client_id": client_id, "request_uri": request_uri})
+    return machine.send("GET", f"/oauth/authorize?{query}").status_code
+
+
+def test_a_reference_that_is_opened_again_is_told_once_however_often_that_is(machine: Machine) -> None:
+    request_uri, replays = push(machine).json["request_uri"], select(AuditEvent).where(AuditEvent.kind == REPLAY)
+    assert open_in_a_browser(machine, request_uri) == 303 and machine.rows(replays) == []
+    assert [open_in_a_browser(machine, request_uri) for _ in range(3)] == [400] * 3
+    (event,) = machine.rows(replays)
+    assert (event.client_id, event.business_id, event.user_id) == (LEDGERLY.client_id, None, None) and event.request_id
+
+
+def test_what_is_unknown_too_late_or_anothers_is_no_replay(machine: Machine, clock: Clock) -> None:
+    request_uri = push(machine).json["request_uri"]
+    assert open_in_a_browser(machine, request_uri, POCKETFOLIO.client_id) == 400
+    assert open_in_a_browser(machine, pushed.REQUEST_URI + "never-given-out") == 400
+    assert open_in_a_browser(machine, request_uri, "\0") == 400
+    clock.advance(seconds=91)
+    assert open_in_a_browser(machine, request_uri) == 400
+    assert machine.rows(select(AuditEvent).where(AuditEvent.kind == REPLAY)) == []
 
 
 def test_a_reference_of_another_client_is_none_and_stays_unspent(machine: Machine) -> None:

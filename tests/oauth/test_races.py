@@ -205,6 +205,7 @@ def test_one_assertion_used_by_ten_at_once_lets_one_in(machine: Machine, cast: C
     programs = clients(live_server, 10)
     answers = at_once(10, lambda number: programs[number].post("/oauth/introspect", data=form))
     assert outcomes(answers) == {"ok": 1, "invalid_client": 9}
+    assert count(machine, AuditEvent, AuditEvent.kind == "assertion.replay_refused") == 1
 
 
 @pytest.mark.parametrize("_time", range(3))
@@ -216,6 +217,17 @@ def test_one_pushed_request_is_claimed_by_one_of_ten(machine: Machine, live_serv
             return pushed.claim(connection, request_uri, ASKED["client_id"], db.utcnow())
 
     assert sum(parked is not None for parked in at_once(10, claim)) == 1
+
+
+@pytest.mark.parametrize("_time", range(3))
+def test_a_pushed_request_opened_by_ten_browsers_at_once_is_told_once(
+    machine: Machine, live_server: LiveServer, _time: int
+) -> None:
+    query = {"client_id": ASKED["client_id"], "request_uri": machine.post("/oauth/par", ASKED).get_json()["request_uri"]}
+    browsers = clients(live_server, 10)
+    answers = at_once(10, lambda number: browsers[number].get("/oauth/authorize", params=query).status_code)
+    assert sorted(answers) == [303] + [400] * 9
+    assert count(machine, AuditEvent, AuditEvent.kind == "pushed_request.replay_refused") == 1
 
 
 # a worker that dies
