@@ -6,6 +6,7 @@ do it at once come one after the other, and then counts the others in the UPDATE
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -82,6 +83,12 @@ def list_of_business(session: Session, business_id: str) -> list[Membership]:
             .order_by(User.family_name, User.given_name, Membership.id)
         )
     )
+
+
+def find_only_manager(people: Iterable[Membership]) -> Membership | None:
+    """The one of a business's people (from `list_of_business`) without whom nobody could manage it; None when there are more."""
+    managers = [person for person in people if person.is_active and person.role in MANAGERS and person.user.disabled_at is None]
+    return managers[0] if len(managers) == 1 else None
 
 
 def get_of_business(session: Session, business_id: str, membership_id: str) -> Membership:

@@ -59,7 +59,8 @@ def users(business_id: str) -> ResponseReturnValue:
     """The users of this business; who manages them changes roles and removes people here."""
     member = _here(business_id)
     people = membership.list_of_business(db.session, business_id)
-    return render_template("businesses/users.html", **_context(member, "users"), people=people)
+    only_manager = membership.find_only_manager(people)
+    return render_template("businesses/users.html", **_context(member, "users"), people=people, only_manager=only_manager)
 
 
 @bp.post("/business/<business_id>/users/<membership_id>/role")
@@ -101,8 +102,15 @@ def _user_row(member: Membership, person: Membership, message: str) -> ResponseR
     if not web.is_fragment():
         flash(message, "success")
         return web.see_other(url_for("businesses.users", business_id=member.business_id))
-    now = _here(member.business_id)
-    return render_template("businesses/_user.html", **_context(now, "users"), person=person, message=message)
+    people = membership.list_of_business(db.session, member.business_id)
+    return render_template(
+        "businesses/_user.html",
+        **_context(_here(member.business_id), "users"),
+        person=person,
+        message=message,
+        only_manager=membership.find_only_manager(people),
+        other=membership.find_only_manager([one for one in people if one.id != person.id]),
+    )
 
 
 @bp.post("/businesses/invitations/<membership_id>/accept")

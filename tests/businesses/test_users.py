@@ -51,7 +51,7 @@ def test_everyone_reads_the_list_and_only_a_manager_changes_it(browser: FlaskCli
         assert words in page.text
     assert not [form for form in forms_in(page) if "/users/" in form.action]
     cast.open_session(browser, cast.alice)
-    assert len([form for form in forms_in(browser.get(PAGE)) if "/users/" in form.action]) == 8
+    assert len([form for form in forms_in(browser.get(PAGE)) if "/users/" in form.action]) == 6
 
 
 def test_a_role_changes(browser: FlaskClient, cast: Cast, transaction: Transaction) -> None:
@@ -139,6 +139,29 @@ def test_the_last_access_controller_can_be_neither_changed_nor_removed(
     for answer in (browser.post(role, data={**token, "role": "fund_auditor"}), browser.post(remove, data=token)):
         assert answer.status_code == 409 and "last Access Controller" in answer.text
     assert member_of(transaction, cast.alice.id).role == "access_controller" and member_of(transaction, cast.alice.id).is_active
+
+
+def row_of(text: str, member: Membership) -> str:
+    return text.partition(f'id="user-{member.id}"')[2].partition("</tr>")[0]
+
+
+def test_the_only_access_controller_has_no_buttons_and_is_told_why(
+    browser: FlaskClient, cast: Cast, transaction: Transaction
+) -> None:
+    erin = cast.add_user(disabled_at=cast._clock.now())
+    cast.add_member(erin, cast.acme, "access_controller")
+    alices, bobs = (member_of(transaction, person.id) for person in (cast.alice, cast.bob))
+    cast.open_session(browser, cast.alice)
+    page = browser.get(PAGE)
+    assert "The only one." in row_of(page.text, alices) and "<form" not in row_of(page.text, alices)
+    assert page.text.count("The only one.") == 1
+    path = f"{PAGE}/{bobs.id}/role"
+    for role, is_alone in (("access_controller", False), ("fund_adviser", True)):
+        answer = submit(browser, browser.get(PAGE), {"role": role}, action=path, headers=HTMX)
+        for text in (answer.text, browser.get(PAGE).text):
+            assert ("The only one." in row_of(text, alices), "<form" not in row_of(text, alices)) == (is_alone, is_alone)
+    cast.open_session(browser, cast.bob)
+    assert "The only one." not in browser.get(PAGE).text
 
 
 @pytest.mark.parametrize("who", ["invited", "disabled"])
