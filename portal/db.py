@@ -185,6 +185,11 @@ def _prepare_postgresql(engine: Engine) -> None:
         connection.autocommit = before
 
 
+def _lower(value: Any) -> str | None:
+    """SQLite's own `lower` folds A to Z alone; PostgreSQL's folds É too, and so must every search."""
+    return None if value is None else str(value).lower()
+
+
 def _prepare_sqlite(engine: Engine, *, autocommit: bool) -> None:
     @event.listens_for(engine, "do_connect")
     def make_file(_dialect: Dialect, _record: Any, arguments: Sequence[Any], _options: Any) -> None:
@@ -197,6 +202,7 @@ def _prepare_sqlite(engine: Engine, *, autocommit: bool) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy's BEGIN below, not the driver's guess
+        connection.create_function("lower", 1, _lower, deterministic=True)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 

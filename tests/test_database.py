@@ -44,6 +44,15 @@ def test_an_error_does_not_repeat_the_values_of_its_statement(database_url: str)
     database.dispose()
 
 
+def test_letters_beyond_ascii_fold_alike_on_every_database(database_url: str) -> None:
+    database = database_at(database_url)
+    for engine in (database.pages, database.machine):
+        with engine.connect() as connection:
+            folded = connection.execute(text("SELECT lower('ÉÄØŁД Zebra'), lower(NULL)")).one()
+            assert tuple(folded) == ("éäøłд zebra", None)
+    database.dispose()
+
+
 @contextmanager
 def failing(app: Portal, moment: str, error: Exception) -> Iterator[None]:
     """Every statement (`before_cursor_execute`) or `commit` fails meanwhile, as when the database goes away."""

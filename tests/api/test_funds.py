@@ -113,6 +113,14 @@ def test_the_list_is_narrowed_by_status_tag_and_text(world: World) -> None:
         assert names(world.call(f"/funds?{query}", token)) == found, query
 
 
+def test_the_text_filter_folds_every_letter(world: World) -> None:
+    token = world.grant("funds.summary").token
+    world.add_funds("Élan Fund", "élan Trust", "Elan Fund", code="ŁÓDŹ")
+    for q in ("É", "é", "ÉLAN", "élan"):
+        assert names(world.call("/funds", token, query_string={"q": q})) == ["Élan Fund", "élan Trust"], q
+    assert len(names(world.call("/funds", token, query_string={"q": "łódź"}))) == 3
+
+
 def test_pages_keep_their_filters(world: World) -> None:
     world.add_funds("A1", "A2", "A3", status="closed", tags=["pension"])
     world.add_funds("A1", "A2", "A3")

@@ -145,6 +145,16 @@ def test_a_session_that_idled_out_ends_it_too(browser: FlaskClient, cast: Cast, 
     assert names(browser.get(PAGE).text) == []
 
 
+@pytest.mark.parametrize("status", ["", "ended"])
+@pytest.mark.parametrize("q", ["élan", "ÉLAN", "o’b"])
+def test_the_filter_folds_every_letter(browser: FlaskClient, cast: Cast, clock: Clock, status: str, q: str) -> None:
+    partner = cast.add_client("elan", client_name="Élan Books", publisher="O’Brien Ltd")
+    cast.add_consent(cast.alice, partner=partner, **({"expires_at": clock.now()} if status else {}))
+    cast.add_consent(cast.bob, **({"expires_at": clock.now()} if status else {}))
+    cast.open_session(browser, cast.alice)
+    assert names(browser.get(f"{PAGE}?status={status}&q={q}").text) == ["Élan Books"]
+
+
 def test_an_expired_consent_is_listed_as_ended(browser: FlaskClient, cast: Cast, clock: Clock) -> None:
     cast.add_consent(cast.alice, expires_at=clock.now() - timedelta(minutes=1))
     cast.open_session(browser, cast.alice)
