@@ -169,7 +169,7 @@ def revoke_person(business_id: str, client_id: str, consent_id: str) -> Response
     ended = ending.revoke(
         db.session, member, client_id, by=current_user, now=db.utcnow(), window=_window(), consent_id=consent_id
     )
-    return _row(member, client_id, _said(ended, "ended"))
+    return _row(member, client_id, _said(ended, "ended"), acted=consent_id)
 
 
 @bp.post("/<client_id>/undo")
@@ -177,7 +177,7 @@ def revoke_person(business_id: str, client_id: str, consent_id: str) -> Response
 def undo(business_id: str, client_id: str) -> ResponseReturnValue:
     """Give back what the person's last click ended, while it is fresh."""
     member = membership.get_active(db.session, current_user.id, business_id)
-    viewer = viewer_of(member)
+    viewer, consent_id = viewer_of(member), request.form.get("consent_id") or None
     restored = ending.undo(
         db.session,
         member,
@@ -185,9 +185,9 @@ def undo(business_id: str, client_id: str) -> ResponseReturnValue:
         by=current_user,
         now=viewer.now,
         window=viewer.window,
-        consent_id=request.form.get("consent_id") or None,
+        consent_id=consent_id,
     )
-    return _row(member, client_id, _said(restored, "restored"))
+    return _row(member, client_id, _said(restored, "restored"), acted=consent_id)
 
 
 def _said(what: ending.Ended, word: str) -> str:
@@ -206,11 +206,14 @@ def _and(names: tuple[str, ...]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def _row(member: Membership, client_id: str, message: str) -> ResponseReturnValue:
-    """The row as it stands now: swapped in place by htmx, or shown by the page that the browser is sent back to."""
+def _row(member: Membership, client_id: str, message: str, *, acted: str | None = None) -> ResponseReturnValue:
+    """The row as it stands now: swapped in place by htmx, or shown by the page that the browser is sent back to.
+
+    `acted` is the consent that the click was about, when it was one person's part: there the focus stays.
+    """
     if not web.is_fragment():
         flash(message, "success")
         return web.see_other(back_to(member.business_id))
     viewer = viewer_of(member)
     row = access.get_application(db.session, member.business_id, client_id, viewer)
-    return render_template("consents/_row.html", **context_of(member, viewer), row=row, message=message)
+    return render_template("consents/_row.html", **context_of(member, viewer), row=row, message=message, acted=acted)

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 import pytest
 from playwright.sync_api import expect
+from sqlalchemy.orm import Session
 
+from portal.businesses.models import Membership
 from tests.flows.conftest import OpenVisitor
 from tests.support.signin import Cast
 
@@ -36,12 +41,40 @@ def test_undo_is_offered_no_longer_than_it_works(open_visitor: OpenVisitor, cast
     expect(page.get_by_text("Access ended just now")).to_be_focused()
 
 
-def test_what_was_refused_is_not_shown_as_if_it_stood(open_visitor: OpenVisitor, cast: Cast) -> None:
+def test_what_was_refused_is_not_shown_as_if_it_stood(
+    open_visitor: OpenVisitor, cast: Cast, transaction: Callable[[], AbstractContextManager[Session]]
+) -> None:
     page = open_visitor().page
+    second = cast.add_member(cast.add_user(), cast.acme, "access_controller")
     cast.open_page_session(page, cast.alice)
     page.goto(f"/business/{cast.acme.id}/users")
+    with transaction() as session:
+        session.get_one(Membership, second.id).role = "fund_auditor"
     role = page.get_by_label("Role of Alice")
     role.select_option(label="Fund Auditor")
     page.get_by_role("button", name="Change role of Alice").click()
     expect(page.locator("#status")).to_contain_text("A business needs an Access Controller")
     expect(role.locator("option:checked")).to_have_text("Access Controller")
+
+
+def test_each_persons_part_stands_beside_them_and_ends_alone(open_visitor: OpenVisitor, cast: Cast) -> None:
+    cast.add_consent(cast.alice, scope="openid funds.read offline_access")
+    cast.add_consent(cast.bob, scope="openid profile")
+    page = open_visitor().page
+    cast.open_page_session(page, cast.alice)
+    page.goto(f"/business/{cast.acme.id}/access")
+    page.get_by_text("2 people").click()
+    bob, alice = (page.locator(".part", has_text=name) for name in (cast.bob.name, cast.alice.name))
+    expect(bob.locator(".chip")).to_have_text(["Know your identity", "Read your basic information"])
+    expect(bob).to_contain_text("Only while signed in")
+    expect(alice.locator(".chip")).to_have_text(["Read all fund information", "Know your identity"])
+    bob.get_by_role("button", name="Revoke Bob Kowalski’s access").click()
+    expect(bob).to_contain_text("Access ended just now")
+    expect(bob.get_by_role("button", name="Undo")).to_be_focused()
+    expect(page.get_by_role("row", name="Ledgerly").first).not_to_contain_text("Read your basic information")
+    bob.get_by_role("button", name="Undo").click()
+    expect(bob.get_by_role("button", name="Revoke Bob Kowalski’s access")).to_be_focused()
+    page.get_by_role("button", name="Revoke access", exact=True).click()
+    expect(page.get_by_text("2 people")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(alice).to_be_visible()
