@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
+from argon2 import PasswordHasher, extract_parameters
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from portal import Portal
 from tests.accounts.conftest import DOMAIN, Stage
 from tests.support.cast import Person
 from tests.support.forms import form_in, submit
 from tests.support.signin import Cast
+from tests.support.statements import every_statement
 
 NOBODY = Person("user-nobody", "Nobody", "Here", "nobody@acme.example")
 
@@ -76,19 +80,36 @@ def _without_what_differs(answer: TestResponse) -> str:
     return re.sub(r'name="csrf_token" value="[^"]+"', "", text)
 
 
-def test_an_unknown_e_mail_is_hashed_for_too(
-    browser: FlaskClient, cast: Cast, stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hasher = stage.app.extensions["portal-passwords"]
-    verified: list[str] = []
-    verify = hasher._hasher.verify
-    monkeypatch.setattr(
-        type(hasher._hasher), "verify", lambda self, stored, given: verified.append(stored) or verify(stored, given)
-    )
-    stage.password(browser, NOBODY)
-    stage.password(browser, cast.alice, "not the password")
-    assert len(verified) == 2
-    assert verified[0].split("$")[:4] == verified[1].split("$")[:4]
+def test_unknown_and_known_cost_the_same_work(app: Portal, cast: Cast, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted and not timed: the same hashing under the same parameters, and the same statements."""
+    hashed: list[tuple[object, ...]] = []
+    for name in ("verify", "hash"):
+        monkeypatch.setattr(PasswordHasher, name, _noted(name, getattr(PasswordHasher, name), hashed))
+    stage.change_user(cast.bob, password_hash=None)
+    stage.change_user(cast.charlie, disabled_at=stage.clock.now())
+    wrong = "not the password"
+    work = {}
+    stage.password(app.test_client(), cast.priya, wrong)  # so that the connections are there
+    for case, who, password in (
+        ("known", cast.alice, wrong), ("unknown", NOBODY, wrong), ("invited", cast.bob, wrong), ("disabled", cast.charlie, wrong),
+        ("disabled with the right password", cast.charlie, cast.charlie.password),
+    ):  # fmt: skip
+        browser = app.test_client()
+        page = browser.get("/login")
+        hashed.clear()
+        with every_statement(app) as sent:
+            assert submit(browser, page, {"email": who.email, "password": password}, action="/login").status_code == 400
+        work[case] = (list(hashed), list(sent))
+    assert [kind for kind, _ in work["known"][0]] == ["verify"] and len(work["known"][1]) > 3
+    assert dict.fromkeys(work, work["known"]) == work
+
+
+def _noted(name: str, act: Callable[..., object], hashed: list[tuple[object, ...]]) -> Callable[..., object]:
+    def noted(hasher: PasswordHasher, first: str, *rest: object) -> object:
+        hashed.append((name, extract_parameters(first) if name == "verify" else None))
+        return act(hasher, first, *rest)
+
+    return noted
 
 
 # what was typed

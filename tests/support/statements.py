@@ -46,3 +46,20 @@ def statements(app: Portal) -> Iterator[list[str]]:
     event.listen(engine, "before_cursor_execute", hear)
     yield sent
     event.remove(engine, "before_cursor_execute", hear)
+
+
+@contextmanager
+def every_statement(app: Portal) -> Iterator[list[str]]:
+    """The same with what pages send in their transactions."""
+    pages = app.extensions["portal-database"].pages
+    with statements(app) as sent:
+        if pages.dialect.name == "postgresql":  # heard at the driver already
+            yield sent
+            return
+
+        def hear(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+            sent.append(statement)
+
+        event.listen(pages, "before_cursor_execute", hear)
+        yield sent
+        event.remove(pages, "before_cursor_execute", hear)
