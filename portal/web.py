@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from flask import Flask, Request, Response, current_app, g, redirect, render_template, request, url_for
+from flask import Flask, Request, Response, current_app, g, redirect, request, url_for
 from flask_login import current_user
 from flask_wtf import CSRFProtect
 from markupsafe import Markup, escape
@@ -61,8 +61,6 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(ago, "ago")
     app.add_template_filter(plainday, "plainday")
     app.add_template_filter(group_abn, "abn")
-    if app.settings.mode in ("development", "test"):  # type: ignore[attr-defined]
-        app.add_url_rule("/styleguide", "styleguide", lambda: render_template("styleguide.html", until=utcnow()))
 
 
 def _arrive() -> None:
