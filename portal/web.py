@@ -99,7 +99,7 @@ def _leave(response: Response) -> Response:
     headers.add("X-Request-Id", noted.request_id)
     if settings.is_https:
         headers.add("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
-    if not isinstance(response, MachineAnswer):
+    if not isinstance(response, WholeAnswer):
         _leave_as_page(response, asked)
     if asked.endpoint != "static":
         request_log.tell(
@@ -147,8 +147,8 @@ def current_request() -> Request:
     return request._get_current_object()  # type: ignore[attr-defined,no-any-return]
 
 
-class MachineAnswer(Response):
-    """A whole answer for a program, which no cache keeps, with no header that would have to be worked out on its way."""
+class WholeAnswer(Response):
+    """An answer that is whole when it is made and that no cache keeps: nothing has to be worked out about it on its way."""
 
     def __init__(
         self, content: str, status: int = 200, headers: Iterable[tuple[str, str]] = (), content_type: str = "application/json"

@@ -28,7 +28,7 @@ def init_app(app: Flask, csrf: CSRFProtect) -> None:
 
     def never_kept(response: Response) -> Response:
         """Answers and refusals alike: a cache must not keep what a token opened."""
-        if not isinstance(response, web.MachineAnswer):  # which says so itself
+        if not isinstance(response, web.WholeAnswer):  # which says so itself
             response.headers["Cache-Control"] = "no-store"
         return response
 

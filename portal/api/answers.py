@@ -47,7 +47,7 @@ class Reply:
     body: str
 
     def as_response(self) -> Response:
-        return web.MachineAnswer(self.body, self.status, self.headers.items())
+        return web.WholeAnswer(self.body, self.status, self.headers.items())
 
 
 def etag_of_version(version: int) -> str:
@@ -69,7 +69,7 @@ def reading(made: Answer | Body, request: Request) -> Response:
     tag = told.headers.get("ETag") or _digest(told.body)
     if "If-None-Match" in request.headers and _is_named(tag, request):
         return Response(status=304, headers={"ETag": tag})
-    return web.MachineAnswer(told.body, told.status, {**told.headers, "ETag": tag}.items())
+    return web.WholeAnswer(told.body, told.status, {**told.headers, "ETag": tag}.items())
 
 
 def _is_named(tag: str, request: Request) -> bool:

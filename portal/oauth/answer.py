@@ -35,12 +35,8 @@ def _send(redirect_uri: str, mode: str, members: dict[str, str], state: str | No
         return _post(redirect_uri, members)
     query = "&".join(f"{name}={quote_plus(value, errors='surrogateescape')}" for name, value in members.items())
     separator = "&" if "?" in redirect_uri else "?"
-    response = Response(status=303)
-    # Set past Werkzeug's own normalising, so that the registered address and the state arrive as they were.
-    response.autocorrect_location_header = False
-    response.headers["Location"] = f"{redirect_uri}{separator}{query}"
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    # Not by Werkzeug's redirect, which normalises: the registered address and the state arrive as they were.
+    return web.WholeAnswer("", 303, [("Location", f"{redirect_uri}{separator}{query}")], "text/plain")
 
 
 def _post(redirect_uri: str, members: dict[str, str]) -> Response:

@@ -20,7 +20,7 @@ bp = Blueprint("oauth", __name__)
 @bp.after_request
 def keep_out_of_caches(response: Response) -> Response:
     """Every protocol answer, those to OPTIONS and the public ones too: what it says may be over with the next request."""
-    if not isinstance(response, web.MachineAnswer):  # which has it
+    if not isinstance(response, web.WholeAnswer):  # which has it
         response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -86,7 +86,7 @@ def userinfo_endpoint() -> Response:
         found = userinfo.find(connection, web.current_request(), server().settings, now=now)
         if isinstance(found, Response):
             return found
-        return web.MachineAnswer(web.encode(userinfo.claims(found)))
+        return web.WholeAnswer(web.encode(userinfo.claims(found)))
 
 
 @bp.route("/oauth/consents/<consent_id>", methods=["GET", "DELETE"])

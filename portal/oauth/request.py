@@ -27,10 +27,10 @@ MAX_SCOPES = 50
 RESPONSE_MODES = ("query", "form_post")
 PROMPTS = ("none", "login", "consent", "select_account")
 CODE_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
-KNOWN = (
+KNOWN = frozenset(
     "client_id redirect_uri response_type response_mode scope state nonce code_challenge code_challenge_method prompt "
-    "max_age acr_values id_token_hint login_hint ui_locales claims business_id"
-).split()
+    "max_age acr_values id_token_hint login_hint ui_locales claims business_id".split()
+)
 """Parameters that mean something here; others are ignored, as RFC 6749 §3.1 says."""
 
 FIND_CLIENT = select(table_of(Client)).where(table_of(Client).c.client_id == bindparam("client_id"))
@@ -206,8 +206,9 @@ def check(client: Any, parameters: dict[str, str], repeated: set[str]) -> Author
 def _check_form(parameters: dict[str, str], repeated: set[str]) -> None:
     if repeated:
         raise InvalidRequestError("A parameter is repeated.")
-    for name in KNOWN:
-        value = parameters.get(name, "")
+    for name, value in parameters.items():
+        if name not in KNOWN:
+            continue
         if len(value) > MAX_PARAMETER_LENGTH or (name != "state" and not _is_clean(value)):
             raise InvalidRequestError(f"The parameter {name} is malformed.")
     if "request" in parameters:
@@ -243,7 +244,7 @@ def _can_carry(mode: str, state: str | None) -> bool:
 
 def _is_clean(value: str) -> bool:
     """No NUL and no bytes that were not UTF-8."""
-    return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+    return "\x00" not in value and (value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value))
 
 
 def _scope(client: Any, parameters: dict[str, str]) -> tuple[str, ...]:

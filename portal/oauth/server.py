@@ -129,7 +129,7 @@ class PortalAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
 
     def handle_response(self, status_code: int, payload: Any, headers: Any) -> Response:
         challenge = [BASIC_CHALLENGE] if status_code == 401 else []
-        return web.MachineAnswer(web.encode(payload), status_code, [PRAGMA, *challenge])
+        return web.WholeAnswer(web.encode(payload), status_code, [PRAGMA, *challenge])
 
     def authenticate_client(self, request: MachineRequest, methods: Any, endpoint: str = "token") -> Any:
         """The row of the one client that authenticates by the method it registered, whatever Authlib's order of methods."""

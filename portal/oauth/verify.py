@@ -84,4 +84,4 @@ def _plain(value: str) -> str:
 
 
 def _answer(status: int, headers: dict[str, str]) -> Response:
-    return web.MachineAnswer("", status, headers.items(), content_type="text/plain; charset=utf-8")
+    return web.WholeAnswer("", status, headers.items(), content_type="text/plain; charset=utf-8")
