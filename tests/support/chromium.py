@@ -80,6 +80,7 @@ def _axe_source() -> str:
 
 def axe(page: Page, *, within: str | None = None) -> list[str]:
     """What axe finds wrong on the page as it stands (or inside one selector), a line each; empty when nothing."""
+    page.wait_for_load_state()  # a click waits until the next page begins, not until its style is there
     page.evaluate(_axe_source())
     options = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
     found = page.evaluate("([root, options]) => axe.run(root || document, options)", [within, options])
