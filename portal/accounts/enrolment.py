@@ -48,6 +48,8 @@ def confirm_enrolment() -> Response:
     if secret is None:
         flash(TIMED_OUT, "warning")
         return see_other(url_for("accounts.enrolment", **journey.query))
+    if not signin.may_change_security(row, user, now=now):  # the page may have stood open for long
+        return confirm_first("accounts.enrolment", journey)
     if not form.validate():
         return _setup_page(form, journey, secret, 400)
     code = mfa.read_code(form.code.data)

@@ -123,6 +123,40 @@ def test_a_factor_is_changed_only_soon_after_signing_in(browser: FlaskClient, ca
     assert enter(other, codes[0], "/login/recovery").status_code == 303
 
 
+@pytest.mark.parametrize("replacing", [False, True])
+def test_a_page_that_stood_open_sets_up_nothing_before_it_is_confirmed_who_is_there(
+    browser: FlaskClient, cast: Cast, stage: Stage, replacing: bool
+) -> None:
+    person = cast.alice if replacing else cast.dana
+    cast.sign_in(browser, person)
+    before, page = stage.user(person).totp, browser.get("/account/mfa")
+    stage.clock.advance(minutes=11)
+    answer = submit(browser, page, {"code": stage.code_of(page)})
+    assert (answer.status_code, answer.location) == (303, "/login?confirm=1&next=/account/mfa")
+    after = stage.user(person).totp
+    assert (after and after.secret) == (before and before.secret) and len(stage.events("user.mfa_enrolled")) == 0
+    answer = stage.password(browser, person, path=answer.location)
+    if replacing:
+        answer = enter_at(browser, answer, cast.code(person))
+    again = browser.get(answer.location)
+    assert stage.code_of(again) == stage.code_of(page)  # the app need not be set up anew
+    assert submit(browser, again, {"code": stage.code_of(again)}).location == "/account/recovery-codes"
+
+
+def test_in_the_corridor_a_page_that_stood_open_is_confirmed_too(browser: FlaskClient, cast: Cast, stage: Stage) -> None:
+    parked = stage.park(browser)
+    answer = stage.password(browser, cast.dana, path=f"/login?interaction={parked}")
+    page = browser.get(answer.location)
+    stage.clock.advance(minutes=11)
+    answer = submit(browser, page, {"code": stage.code_of(page)})
+    assert (answer.status_code, answer.location) == (303, f"/login?interaction={parked}")
+    assert stage.user(cast.dana).totp is None
+    answer = stage.password(browser, cast.dana, path=answer.location)
+    again = browser.get(answer.location)
+    answer = submit(browser, again, {"code": stage.code_of(again)})
+    assert answer.location == f"/account/recovery-codes?interaction={parked}"
+
+
 def test_confirming_leads_back_to_where_it_was_asked_for(browser: FlaskClient, cast: Cast, stage: Stage) -> None:
     cast.sign_in(browser, cast.alice)
     stage.clock.advance(minutes=11)
