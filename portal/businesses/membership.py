@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, Table, exists, select, update
+from sqlalchemy import ColumnElement, CursorResult, Table, exists, func, select, update
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from portal.accounts.models import User
@@ -83,6 +83,13 @@ def list_of_business(session: Session, business_id: str) -> list[Membership]:
             .order_by(User.family_name, User.given_name, Membership.id)
         )
     )
+
+
+def count_of_business(session: Session, business_id: str) -> tuple[int, int]:
+    """How many of those that `list_of_business` lists have accepted, and how many have not answered yet."""
+    query = select(func.count(Membership.accepted_at), func.count())
+    accepted, everyone = session.execute(query.where(Membership.business_id == business_id, Membership.ended_at.is_(None))).one()
+    return accepted, everyone - accepted
 
 
 def find_only_manager(people: Iterable[Membership]) -> Membership | None:

@@ -1,4 +1,4 @@
-"""What people see of one business, who its users are, and the invitations they answer."""
+"""Who the users of a business are, who may connect applications to it, and the invitations that people answer."""
 
 from __future__ import annotations
 
@@ -31,13 +31,6 @@ def _context(member: Membership, nav: str) -> dict[str, Any]:
     }
 
 
-@bp.get("/business/<business_id>")
-@login_required
-def overview(business_id: str) -> ResponseReturnValue:
-    """One business: its facts, the person's role in it, where to go on, and who may connect applications."""
-    return render_template("businesses/overview.html", **_context(_here(business_id), "business"))
-
-
 @bp.post("/business/<business_id>/policy")
 @login_required
 def change_policy(business_id: str) -> ResponseReturnValue:
@@ -50,7 +43,7 @@ def change_policy(business_id: str) -> ResponseReturnValue:
         if policy == "access_controllers"
         else "Every accepted member may connect applications now, within the ceiling of their role."
     )
-    return web.see_other(url_for("businesses.overview", business_id=business_id))
+    return web.see_other(f"/business/{member.business_id}")
 
 
 @bp.get("/business/<business_id>/users")

@@ -1,4 +1,7 @@
-"""All my businesses: where I may act, as what, and how many applications reach each. It counts connections, so it is here."""
+"""All my businesses, and one of them at a glance: who I am there, and how many applications reach it.
+
+Both count connections, and so are here and not in the room of businesses.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
 from portal import db, web
+from portal.audit import reading
 from portal.businesses import membership, roles
-from portal.consents import access, choices
+from portal.consents import access, choices, glance, history, lapsing
 
 bp = Blueprint("my_businesses", __name__)
 
 SEARCH_FROM = 8
+LATEST_EVENTS = 3
 
 
 @bp.get("/businesses")
@@ -33,4 +38,27 @@ def businesses() -> ResponseReturnValue:
         total=len(accepted),
         searchable=len(accepted) >= SEARCH_FROM,
         q=q,
+    )
+
+
+@bp.get("/business/<business_id>")
+@login_required
+def overview(business_id: str) -> ResponseReturnValue:
+    """One business at a glance: its facts, who can reach its data, its users, what happened last, and who may connect."""
+    member, now, brand = membership.get_active(db.session, current_user.id, business_id), db.utcnow(), web.brand()
+    lapsing.record_of_business(db.session, business_id, now=now)
+    events, _ = reading.list_of_business(db.session, business_id, history.SENTENCES, before=None, limit=LATEST_EVENTS)
+    users, invitations = membership.count_of_business(db.session, business_id)
+    return render_template(
+        "consents/overview.html",
+        nav="business",
+        nav_business=member.business,
+        business=member.business,
+        member=member,
+        role_title=roles.title,
+        manages=roles.may_manage_users(member.role),
+        glance=glance.of_business(db.session, business_id, now=now),
+        users=users,
+        invitations=invitations,
+        latest=[history.entry_of(event, with_address=False, brand=brand) for event in events],
     )

@@ -55,7 +55,7 @@ def test_nothing_moves_for_who_is_signed_in(open_visitor: OpenVisitor, cast: Cas
     cast.add_consent()
     cast.add_consent(cast.dana, scope="openid funds.write business.read offline_access")
     cast.open_page_session(page, cast.alice)
-    for path in (f"{home}/access", f"{home}/users", authorization_path(cast)):
+    for path in (home, f"{home}/access", f"{home}/users", authorization_path(cast)):
         assert_nothing_moves(page, path)
     cast.open_page_session(page, cast.dana)
     assert_nothing_moves(page, "/account")
