@@ -65,7 +65,7 @@ class Prepared:
         answer = self._send(connection, values)
         if answer is None:
             return list(connection.execute(self.statement, values))
-        return [answer.row(number) for number in range(answer.result.ntuples)]
+        return answer.rows()
 
     def run(self, connection: Connection, **values: Any) -> int:
         """How many rows were changed."""
@@ -110,22 +110,22 @@ class _Compiled:
         self._columns = [
             (number, convert) for number, column in enumerate(columns) if (convert := _reading(column, dialect)) is not None
         ]
-        self._row: Any = namedtuple("Row", [column.name for column in columns])  # type: ignore[misc]
+        row: Any = namedtuple("Row", [column.name for column in columns])  # type: ignore[misc]
+        self._row = row._make
+        self.read: Callable[[Sequence[Any]], Any] = self._converted if self._columns else self._row
+        """Makes of what the driver read the row as the rest of the portal knows it."""
 
     def write(self, values: Mapping[str, Any]) -> list[Any]:
         """The values in their places, as the driver takes them."""
         given = [(values.get(name, constant), convert) for name, constant, convert in self._values]
         return [value if convert is None else convert(value) for value, convert in given]
 
-    def read(self, row: Sequence[Any]) -> Any:
-        """The row as the rest of the portal knows it."""
-        if not self._columns:
-            return self._row._make(row)
+    def _converted(self, row: Sequence[Any]) -> Any:
         read = list(row)
         for number, convert in self._columns:
             if read[number] is not None:
                 read[number] = convert(read[number])
-        return self._row._make(read)
+        return self._row(read)
 
 
 def _writing(kind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
@@ -190,7 +190,10 @@ class _Answer:
         self.result = result
 
     def row(self, number: int) -> Any:
-        return self._sent.compiled.read(self._sent.transformer.load_row(number, tuple))
+        return self._sent.transformer.load_row(number, self._sent.compiled.read)
+
+    def rows(self) -> list[Any]:
+        return self._sent.transformer.load_rows(0, self.result.ntuples, self._sent.compiled.read)
 
 
 class ClaimAndInsert:

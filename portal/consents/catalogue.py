@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 OFFLINE_ACCESS = "offline_access"
 
@@ -128,9 +128,14 @@ class Effective:
     opened: frozenset[str]
     names: tuple[str, ...]
 
-    @property
+    @cached_property
     def scope(self) -> str:
         return " ".join(self.names)
+
+    @cached_property
+    def opened_scope(self) -> str:
+        """Everything that is opened, contained scopes too, in catalogue order."""
+        return " ".join(in_order(self.opened))
 
 
 @lru_cache(maxsize=8192)

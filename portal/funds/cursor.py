@@ -17,6 +17,7 @@ from portal.errors import BadRequest
 
 PURPOSE = "cursor"
 SEAL_BYTES = 8
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class BadCursor(BadRequest):
@@ -26,7 +27,7 @@ class BadCursor(BadRequest):
 
 def make(keyring: Keyring, query: Sequence[str | None], key: Sequence[str]) -> str:
     """The cursor after the row whose sort key is `key`, for pages of `query`."""
-    place = json.dumps(list(key), separators=(",", ":"))
+    place = _encode(list(key))
     return _written(_seal(keyring, query, place) + place.encode())
 
 
@@ -48,7 +49,7 @@ def _written(raw: bytes) -> str:
 
 
 def _seal(keyring: Keyring, query: Sequence[str | None], place: str) -> bytes:
-    return keyring.mac(PURPOSE, json.dumps([*query, place]))[:SEAL_BYTES]
+    return keyring.mac(PURPOSE, _encode([*query, place]))[:SEAL_BYTES]
 
 
 def _unusable() -> BadCursor:
