@@ -153,9 +153,11 @@ class WholeAnswer(Response):
     def __init__(
         self, content: str, status: int = 200, headers: Iterable[tuple[str, str]] = (), content_type: str = "application/json"
     ) -> None:
-        encoded = content.encode()
+        encoded, all_headers = content.encode(), Headers()
         own = ("Content-Type", content_type), ("Content-Length", str(len(encoded))), ("Cache-Control", "no-store")
-        super().__init__([encoded], status, Headers([*own, *headers]))
+        for name, value in (*own, *headers):
+            all_headers.add(name, value)
+        super().__init__([encoded], status, all_headers)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] == "HEAD":  # which has no body, and of which Flask takes care

@@ -31,6 +31,7 @@ from portal.consents import catalogue, usage
 from portal.crypto import Keyring
 from portal.oauth import bearer, client_authentication, id_token, redemption, tokens
 from portal.oauth.keys import KeyStore
+from portal.statements import Prepared
 
 PRAGMA = ("Pragma", "no-cache")
 """RFC 6749 §5.1, beside the `Cache-Control` of every answer here."""
@@ -232,8 +233,7 @@ class RevocationEndpoint(TokenEndpoint):  # type: ignore[misc]
 
     def __call__(self, request: MachineRequest) -> tuple[int, dict[str, Any], Any]:
         presented = request.form.get("token", "")
-        if not presented.startswith(crypto.ACCESS_TOKEN):
-            request.owner = find_token(request.connection, presented)
+        request.owner = find_owner(request.connection, presented)
         client = self.authenticate_endpoint_client(request)
         redemption.required(request.form, "token")
         revoke(request.connection, client, presented, request.owner, now=request.now)
@@ -242,9 +242,18 @@ class RevocationEndpoint(TokenEndpoint):  # type: ignore[misc]
 
 def find_token(connection: Connection, presented: str) -> Any:
     """The row of an access or refresh token with all its life depends on and its client; None for none."""
+    return _find(connection, presented, tokens.FIND_ACCESS_AND_OWNER, tokens.FIND_REFRESH)
+
+
+def find_owner(connection: Connection, presented: str) -> Any:
+    """The row of an access or refresh token with its client and its place, whether it lives or not; None for none."""
+    return _find(connection, presented, tokens.FIND_ACCESS_OWNER, tokens.FIND_REFRESH_OWNER)
+
+
+def _find(connection: Connection, presented: str, access: Prepared, refresh: Prepared) -> Any:
     if not presented:
         return None
-    statement = tokens.FIND_ACCESS_AND_OWNER if presented.startswith(crypto.ACCESS_TOKEN) else tokens.FIND_REFRESH
+    statement = access if presented.startswith(crypto.ACCESS_TOKEN) else refresh
     return statement.first(connection, digest=crypto.digest(presented))
 
 
@@ -285,11 +294,13 @@ def introspect(settings: Settings, client: Any, presented: str, row: Any, *, now
 def revoke(connection: Connection, client: Any, presented: str, row: Any, *, now: datetime) -> None:
     """End the client's own token; an unknown one, or another client's, is left alone without a word (RFC 7009 §2.2).
 
-    `row` is that of a refresh token, from `find_token`.
+    `row` is from `find_owner`.
     """
+    if row is None or row.client_id != client.client_id:
+        return
     if presented.startswith(crypto.ACCESS_TOKEN):
-        tokens.REVOKE_ACCESS.run(connection, presented=crypto.digest(presented), owner=client.client_id, now=now)
-    elif row is not None and row.client_id == client.client_id:
+        tokens.REVOKE_ACCESS.run(connection, presented=crypto.digest(presented), now=now)
+    else:
         redemption.end_authorization(connection, row, reason="revoked", kind="authorization.revoked", now=now)
 
 

@@ -126,6 +126,25 @@ FIND_USERINFO = Prepared(
     ).where(_access.c.digest == bindparam("digest"))
 )
 
+
+def _owned(of: Table) -> Prepared:
+    """The look-up of whose a token is, dead or alive."""
+    source = of.join(_authorization, _authorization.c.id == of.c.authorization_id)
+    source = source.join(_client, _client.c.client_id == _authorization.c.client_id)
+    columns = (
+        _authorization.c.id.label("authorization_id"),
+        _authorization.c.client_id,
+        _authorization.c.user_id,
+        _authorization.c.business_id,
+        _authorization.c.consent_id,
+        _client.c.client_name,
+    )
+    owned = select(*columns, BUSINESS_NAME, *AUTHENTICATION_COLUMNS).select_from(source)
+    return Prepared(owned.where(of.c.digest == bindparam("digest")))
+
+
+FIND_ACCESS_OWNER, FIND_REFRESH_OWNER = _owned(_access), _owned(_refresh)
+
 _due = _consent.alias("due")
 TOUCH_CONSENT = Prepared(
     update(_consent)
@@ -144,15 +163,7 @@ TOUCH_CONSENT = Prepared(
 """A row that somebody else is writing is left to them: a call that reads never waits for it. (SQLite has no row locks.)"""
 REVOKE_ACCESS = Prepared(
     update(_access)
-    .where(
-        _access.c.digest == bindparam("presented"),
-        _access.c.revoked_at.is_(None),
-        _access.c.authorization_id.in_(
-            select(_authorization.c.id).where(
-                _authorization.c.id == _access.c.authorization_id, _authorization.c.client_id == bindparam("owner")
-            )
-        ),
-    )
+    .where(_access.c.digest == bindparam("presented"), _access.c.revoked_at.is_(None))
     .values(revoked_at=bindparam("now"))
 )
 
