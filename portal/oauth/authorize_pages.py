@@ -49,12 +49,13 @@ def endpoint() -> Response:
 
 def _renew(parameters: dict[str, str]) -> Response | None:
     """The short way, where it leads to a code."""
-    secret = request.cookies.get(sessions.cookie_name(_settings()))
-    if secret is None or parameters.get("prompt") != "none":
+    settings = _settings()
+    secret = request.cookies.get(sessions.cookie_name(settings)) if parameters.get("prompt") == "none" else None
+    if secret is None:
         return None
     with db.reader() as connection:
-        renewed = renewal.renew(connection, _settings(), parameters, secret=secret, now=db.utcnow())
-    return None if renewed is None else answer.with_code(*renewed, issuer=_settings().issuer)
+        renewed = renewal.renew(connection, settings, parameters, secret=secret, now=db.utcnow())
+    return None if renewed is None else answer.with_code(*renewed, issuer=settings.issuer)
 
 
 @bp.post("/oauth/authorize")

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 
 from portal import crypto, db
 from portal.accounts import sessions
-from portal.accounts.models import BrowserSession, TotpFactor, User
+from portal.accounts.models import BrowserSession, User
 from portal.businesses.models import Business, Membership
 from portal.clients.models import Client
 from portal.config import Settings
@@ -33,7 +33,7 @@ from portal.statements import Prepared
 TWO = 2
 """Enough rows to see that there is not just one."""
 
-_session, _user, _totp = table_of(BrowserSession), table_of(User), table_of(TotpFactor)
+_session, _user = table_of(BrowserSession), table_of(User)
 _client, _consent = table_of(Client), table_of(Consent)
 _member, _business = table_of(Membership), table_of(Business)
 _authorization = table_of(Authorization)
@@ -49,7 +49,6 @@ WHAT_STANDS = Prepared(
         _own.c.amr,
         _own.c.last_seen_at,
         _user.c.id.label("user_id"),
-        _totp.c.user_id.is_not(None).label("mfa_on"),
         _client.c.client_id,
         _client.c.application_type,
         _client.c.redirect_uris,
@@ -77,7 +76,6 @@ WHAT_STANDS = Prepared(
                 _member.c.ended_at.is_(None),
             ),
         )
-        .outerjoin(_totp, _totp.c.user_id == _user.c.id)
     )
     .where(
         _own.c.digest == bindparam("digest"),
@@ -141,7 +139,8 @@ def _situation(row: Any, settings: Settings, parameters: dict[str, str], *, now:
         client_id=row.client_id, application_type=row.application_type, redirect_uris=row.redirect_uris,
         required_scopes=row.required_scopes, scope=row.client_scope, disabled_at=row.client_disabled_at,
     )  # fmt: skip
-    user = SimpleNamespace(id=row.user_id, is_active=True, mfa_on=row.mfa_on)
+    # A second factor that this session did not pass might be asked for; the ordinary way looks whether there is one.
+    user = SimpleNamespace(id=row.user_id, is_active=True, mfa_on=True)
     here: Any = SimpleNamespace(id=row.session_id, user=user, auth_time=row.auth_time, amr=row.amr)
     try:
         asked = requests.check(client, parameters, set())
