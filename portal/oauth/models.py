@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy import JSON, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.db import Base, Digest, Id, new_id
@@ -52,7 +52,8 @@ class Authorization(Base):
     client_id: Mapped[str] = mapped_column(Id)
     user_id: Mapped[str] = mapped_column(Id)
     business_id: Mapped[str] = mapped_column(Id)
-    consent_id: Mapped[str] = mapped_column(ForeignKey("consents.id"), type_=Id)
+    consent_id: Mapped[str] = mapped_column(Id)
+    """No foreign key: it would lock and write the consent for each code, and no consent is ever deleted."""
     browser_session_id: Mapped[str] = mapped_column(Id)
     """Where the person was signed in; the `sid` of the ID token."""
     session_id: Mapped[str | None] = mapped_column(Id)
