@@ -36,6 +36,13 @@ origin: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B03
 """Set by the web layer for each request, so that rules need not carry it."""
 
 
+def add_reference(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Put the reference number of the request on each line that is written during one."""
+    if (reference := origin.get().request_id) is not None:
+        event.setdefault("request_id", reference)
+    return event
+
+
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Blank what is named like a secret, and what looks like one of our tokens or a JWT wherever it stands."""
     for name, value in event.items():
@@ -84,6 +91,7 @@ request_log = RequestLog()
 def init_logs(settings: Settings) -> None:
     """Send structlog and the standard library's logs through the same processors to standard error."""
     shared: list[Processor] = [
+        add_reference,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,

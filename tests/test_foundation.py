@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from portal import Portal, create_app, db, errors, schema
 from portal.accounts.models import User
 from portal.config import Settings
-from portal.logs import redact
 from tests.conftest import SECRET_KEY
 from tests.support.cast import SINCE
 from tests.support.signin import Cast
@@ -228,22 +227,3 @@ def test_both_databases_are_what_they_say(database_url: str, database_kind: str)
         question = "SELECT sqlite_version()" if database_kind == "sqlite" else "SHOW server_version"
         assert connection.exec_driver_sql(question).scalar_one()
     engine.dispose()
-
-
-# the logs
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        {"password": "correct horse"},
-        {"code": "correct horse"},
-        {"authorization": "Basic correct horse"},
-        {"event": "presented cpat_correct-horse-battery"},
-        {"path": "/callback?code=cpac_correct-horse-battery"},
-        {"event": "refresh cprt_correct-horse-battery ended"},
-        {"event": "an ID token eyJcorrect-horse.eyJcorrect.horse"},
-    ],
-)
-def test_a_log_line_holds_no_secret(event: dict[str, str]) -> None:
-    assert "horse" not in str(redact(None, "info", dict(event)))
