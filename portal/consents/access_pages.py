@@ -103,13 +103,17 @@ def table(business_id: str) -> ResponseReturnValue:
 
 
 def _wanted(applications: list[Application], wish: Wish) -> list[Application]:
-    """The applications that pass the filter, in the wished order; equal ones by name."""
+    """The applications that pass the filter, in the wished order; equal ones by name.
+
+    What the viewer may still undo passes whatever its status: the click was made in this view, and the way back is here.
+    """
     text = wish.q.casefold()
     states = {"active": (standing.ACTIVE,), "paused": standing.PAUSED}.get(wish.status)
     found = [
         row
         for row in applications
-        if (text in row.client_name.casefold() or text in row.publisher.casefold()) and (states is None or row.state in states)
+        if (text in row.client_name.casefold() or text in row.publisher.casefold())
+        and (states is None or row.state in states or row.undoable_count > 0)
     ]
     found.sort(key=SORTS["name"][1])
     found.sort(key=SORTS[wish.sort][1], reverse=wish.descending)

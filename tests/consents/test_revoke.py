@@ -10,7 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal import Portal
+from portal.accounts.models import User
 from portal.audit.models import AuditEvent
+from portal.clients.models import Client
 from portal.consents.models import Consent
 from tests.support.clock import Clock
 from tests.support.csrf import csrf
@@ -163,6 +165,38 @@ def test_undo_restores_exactly_what_that_click_ended(
     assert answer.status_code == 200 and "Revoke access" in answer.text
     assert standing(transaction) == {alices.id, bobs.id}
     assert len(events(transaction, "consent.undone")) == 2
+
+
+@pytest.mark.parametrize("status", ["active", "paused"])
+def test_a_view_of_one_status_keeps_what_can_be_undone_for_as_long_as_it_can(
+    browser: FlaskClient, cast: Cast, transaction: Transaction, clock: Clock, status: str
+) -> None:
+    consent = cast.add_consent(cast.bob)
+    cast.open_session(browser, cast.alice)
+    if status == "paused":
+        with transaction() as session:
+            session.get_one(Client, "ledgerly").disabled_at = clock.now()
+    view = f"{PAGE}?status={status}"
+    answer = submit(browser, browser.get(view), action="/ledgerly/revoke")
+    assert answer.status_code == 303 and answer.location.endswith(view) and standing(transaction) == set()
+    answer = submit(browser, browser.get(answer.location), action="/ledgerly/undo")
+    assert answer.location.endswith(view) and standing(transaction) == {consent.id}
+    submit(browser, browser.get(view), action="/ledgerly/revoke")
+    clock.advance(seconds=31)
+    assert "application-name" not in browser.get(view).text
+
+
+def test_one_persons_part_can_be_undone_in_a_view_that_the_rest_no_longer_belongs_to(
+    browser: FlaskClient, cast: Cast, transaction: Transaction, clock: Clock
+) -> None:
+    bobs, danas = cast.add_consent(cast.bob), cast.add_consent(cast.dana)
+    with transaction() as session:
+        session.get_one(User, cast.dana.id).disabled_at = clock.now()
+    cast.open_session(browser, cast.alice)
+    view = f"{PAGE}?status=active"
+    submit(browser, browser.get(view), action=f"/people/{bobs.id}/revoke")
+    submit(browser, browser.get(view), action="/ledgerly/undo")
+    assert standing(transaction) == {bobs.id, danas.id}
 
 
 def test_undo_is_over_after_its_time(browser: FlaskClient, cast: Cast, transaction: Transaction, clock: Clock) -> None:
