@@ -22,6 +22,8 @@ from tests.support import postgres
 from tests.support.server import ROOT, environment, free_port
 
 PATIENCE_SECONDS = 60
+WITHOUT = Path(__file__).parent / "without"
+"""What a production installation does not have."""
 SECRET_KEY = secrets.token_urlsafe(48)
 """Of this run only."""
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "shared_buffers": "512MB", "max_wal_size": "4GB"}
@@ -84,7 +86,7 @@ def portal(database_url: str, log: Path) -> Iterator[tuple[Running, Settings]]:
     """The portal in production mode, with the settings it runs on."""
     port = free_port()
     settings = production(database_url, port, documents_url=f"file:{log.with_suffix('.documents')}")
-    with _granian("app:app", port, environment(settings), log) as running:
+    with _granian("app:app", port, {**environment(settings), "PYTHONPATH": str(WITHOUT)}, log) as running:
         yield running, settings
 
 

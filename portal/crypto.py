@@ -57,12 +57,12 @@ class Keyring:
 
     def successor(self, refresh_token: str) -> str:
         """The one refresh token that follows `refresh_token`; the same for each call, and unguessable without the key."""
-        mac = hmac.new(self._key("refresh-successor"), refresh_token.encode(), hashlib.sha256).digest()
+        mac = self.mac("refresh-successor", refresh_token)
         return REFRESH_TOKEN + base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
     def mac(self, purpose: str, message: str) -> bytes:
         """A keyed digest of 32 bytes, for short secrets (recovery codes) and for look-ups that must not be guessed."""
-        return hmac.new(self._key(purpose), message.encode(), hashlib.sha256).digest()
+        return hmac.digest(self._key(purpose), message.encode(), "sha256")
 
     def encrypt(self, purpose: str, plain: bytes) -> bytes:
         """AES-256-GCM under the key of `purpose`: 12 bytes nonce, then ciphertext and tag."""

@@ -18,6 +18,7 @@ from portal.errors import BadRequest
 PURPOSE = "cursor"
 SEAL_BYTES = 8
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode
 
 
 class BadCursor(BadRequest):
@@ -40,7 +41,7 @@ def read(keyring: Keyring, query: Sequence[str | None], cursor: str) -> list[str
         raise _unusable() from None
     if not crypto.same(raw[:SEAL_BYTES], _seal(keyring, query, place)) or _written(raw) != cursor:
         raise _unusable()
-    return json.loads(place)  # type: ignore[no-any-return]
+    return _decode(place)  # type: ignore[no-any-return]
 
 
 def _written(raw: bytes) -> str:
