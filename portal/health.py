@@ -1,14 +1,13 @@
-"""Is it up? `/healthz` says the process is; `/readyz` says its database and signing keys are."""
+"""Is it up? `/healthz` says the process is; `/readyz` says that its database is and that it can sign."""
 
 from __future__ import annotations
 
 from flask import Flask, Response, jsonify
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import db
-from portal.db import table_of
-from portal.oauth.models import SigningKey
+from portal.crypto import DecryptionError
+from portal.oauth.endpoints import server
 
 
 def init_app(app: Flask) -> None:
@@ -21,12 +20,14 @@ def healthz() -> Response:
 
 
 def readyz() -> tuple[Response, int]:
-    """200 when the database answers and holds a signing key; 503 with what is missing."""
+    """200 when the database answers, and a key signs and opens for each algorithm in use; 503 with what is missing."""
     try:
         with db.reader() as connection:
-            has_key = connection.execute(select(table_of(SigningKey).c.kid).limit(1)).first() is not None
+            server().keys.check_ready(connection)
     except SQLAlchemyError:
         return jsonify(status="unavailable", missing="database"), 503
-    if not has_key:
+    except LookupError:
         return jsonify(status="unavailable", missing="signing key"), 503
+    except DecryptionError:
+        return jsonify(status="unavailable", missing="secret key of the signing keys"), 503
     return jsonify(status="ok"), 200

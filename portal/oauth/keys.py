@@ -21,6 +21,7 @@ from sqlalchemy import Connection, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal.audit import record
+from portal.clients.models import Client
 from portal.config import Settings
 from portal.crypto import Keyring
 from portal.db import table_of
@@ -35,6 +36,8 @@ _keys = table_of(SigningKey)
 READ_KEYS = select(_keys.c.kid, _keys.c.algorithm, _keys.c.private_jwk, _keys.c.public_jwk, _keys.c.retires_at).order_by(
     _keys.c.created_at.desc(), _keys.c.kid.desc()
 )
+_clients = table_of(Client)
+READ_ALGORITHMS = select(_clients.c.id_token_signed_response_alg).where(_clients.c.disabled_at.is_(None)).distinct()
 
 
 class OurAlgorithms(JWSRegistry):
@@ -131,6 +134,8 @@ class KeyStore:
 
     keyring: Keyring
     _signing: dict[str, Key] = field(default_factory=dict)
+    _opened: set[str] = field(default_factory=set)
+    """The ids of keys that `check_ready` has opened once: what is stored of a key never changes."""
     _loaded_at: float = float("-inf")
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -142,13 +147,31 @@ class KeyStore:
             self._load(connection)
         return self._signing[algorithm]
 
+    def check_ready(self, connection: Connection) -> None:
+        """Raises LookupError when an algorithm that active clients use has no key that signs, DecryptionError when one does not open."""
+        signing = _that_sign(connection)
+        for algorithm in set(connection.scalars(READ_ALGORITHMS)) or ALGORITHMS:
+            key = signing[algorithm]
+            if key.kid not in self._opened:
+                self.keyring.decrypt(PURPOSE, key.private_jwk)
+                self._opened.add(key.kid)
+
     def _load(self, connection: Connection) -> None:
         with self._lock:
-            signing: dict[str, Key] = {}
-            for row in connection.execute(READ_KEYS):
-                if row.retires_at is None and row.algorithm not in signing:
-                    signing[row.algorithm] = import_key(json.loads(self.keyring.decrypt(PURPOSE, row.private_jwk)))
-            self._signing, self._loaded_at = signing, time.monotonic()
+            self._signing = {
+                algorithm: import_key(json.loads(self.keyring.decrypt(PURPOSE, row.private_jwk)))
+                for algorithm, row in _that_sign(connection).items()
+            }
+            self._loaded_at = time.monotonic()
+
+
+def _that_sign(connection: Connection) -> dict[str, Any]:
+    """The row of the key that signs, by algorithm; the newest where there are several."""
+    signing: dict[str, Any] = {}
+    for row in connection.execute(READ_KEYS):
+        if row.retires_at is None:
+            signing.setdefault(row.algorithm, row)
+    return signing
 
 
 def import_key(jwk: Mapping[str, Any]) -> Key:

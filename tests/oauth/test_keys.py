@@ -13,10 +13,11 @@ from flask.testing import FlaskClient
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portal import Portal, create_app, crypto, db
 from portal.audit.models import AuditEvent
+from portal.clients.models import Client
 from portal.config import Settings
 from portal.oauth import id_token, keys
 from portal.oauth.models import Authorization, SigningKey
@@ -165,6 +166,41 @@ def test_the_first_keys_are_made_by_a_rotation_too(app: Portal, browser: FlaskCl
     assert run(app, "list").output == ""
     assert "There were none before" in run(app, "rotate").output
     assert browser.get("/readyz").status_code == 200 and len(published(browser)) == 3
+
+
+def test_not_ready_when_every_key_is_retired(app: Portal, browser: FlaskClient, cast: Cast, clock: Clock) -> None:
+    assert browser.get("/readyz").status_code == 200
+    retire(app, clock)
+    assert browser.get("/readyz").json == {"status": "unavailable", "missing": "signing key"}
+    run(app, "rotate")
+    assert browser.get("/readyz").status_code == 200
+
+
+def test_ready_depends_on_the_algorithms_that_active_clients_use(
+    app: Portal, browser: FlaskClient, cast: Cast, clock: Clock
+) -> None:
+    retire(app, clock, "EdDSA")
+    assert browser.get("/readyz").status_code == 200
+    partner = cast.add_client(id_token_signed_response_alg="EdDSA")
+    assert browser.get("/readyz").json == {"status": "unavailable", "missing": "signing key"}
+    with app.app_context(), db.transaction() as session:
+        session.get_one(Client, partner.client_id).disabled_at = clock.now()
+    assert browser.get("/readyz").status_code == 200
+
+
+def test_not_ready_under_another_secret_key(app: Portal, browser: FlaskClient, cast: Cast) -> None:
+    other = create_app(replace(app.settings, secret_key=SECRET_KEY[::-1]))
+    for _ in range(2):
+        answer = other.test_client().get("/readyz")
+        assert (answer.status_code, answer.json) == (503, {"status": "unavailable", "missing": "secret key of the signing keys"})
+    assert browser.get("/readyz").status_code == 200
+    other.extensions["portal-database"].dispose()
+
+
+def retire(app: Portal, clock: Clock, *algorithms: str) -> None:
+    with app.app_context(), db.transaction() as session:
+        retired = SigningKey.algorithm.in_(algorithms or keys.ALGORITHMS)
+        session.execute(update(SigningKey).where(retired).values(retires_at=clock.now()))
 
 
 def test_a_database_without_tables_is_told_of(empty_database_url: str) -> None:
