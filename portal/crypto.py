@@ -64,6 +64,10 @@ class Keyring:
         """A keyed digest of 32 bytes, for short secrets (recovery codes) and for look-ups that must not be guessed."""
         return hmac.digest(self._key(purpose), message.encode(), "sha256")
 
+    def seal(self, purpose: str, message: str, size: int) -> bytes:
+        """A keyed digest of `size` bytes for what is handed out and comes back: BLAKE2b (RFC 7693), a third of an HMAC's cost."""
+        return hashlib.blake2b(message.encode(), key=self._key(purpose), digest_size=size).digest()
+
     def encrypt(self, purpose: str, plain: bytes) -> bytes:
         """AES-256-GCM under the key of `purpose`: 12 bytes nonce, then ciphertext and tag."""
         nonce = secrets.token_bytes(NONCE_BYTES)

@@ -50,7 +50,7 @@ def _written(raw: bytes) -> str:
 
 
 def _seal(keyring: Keyring, query: Sequence[str | None], place: str) -> bytes:
-    return keyring.mac(PURPOSE, _encode([*query, place]))[:SEAL_BYTES]
+    return keyring.seal(PURPOSE, _encode([*query, place]), SEAL_BYTES)
 
 
 def _unusable() -> BadCursor:
