@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from portal.config import Settings
 from portal.oauth import tokens
+from portal.oauth.metadata import API_METADATA
 from portal.oauth.tokens import AccessLookup
 from portal.statements import Prepared
 
@@ -60,7 +61,7 @@ class Challenge:
         """What the token was, when it was one of ours."""
         members = {"error": error, "error_description": description, "scope": scope}
         parts = [f'{name}="{value}"' for name, value in members.items() if value is not None]
-        parts.append(f'resource_metadata="{settings.issuer}/.well-known/oauth-protected-resource"')
+        parts.append(f'resource_metadata="{settings.issuer}{API_METADATA}"')
         self.header = "Bearer " + ", ".join(parts)
 
     def as_oauth(self) -> Response:

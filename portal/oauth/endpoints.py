@@ -131,7 +131,8 @@ def oauth_authorization_server() -> Response:
     return jsonify(metadata.authorization_server(server().settings))
 
 
-@bp.get("/.well-known/oauth-protected-resource")
+@bp.get(metadata.API_METADATA)
+@bp.get(metadata.PROTECTED_RESOURCE)
 def oauth_protected_resource() -> Response:
-    """RFC 9728 §3."""
+    """RFC 9728 §3; also at the address without the API's path, where a client looks that knows only the host."""
     return jsonify(metadata.protected_resource(server().settings))

@@ -12,6 +12,11 @@ from portal.oauth.client_authentication import ASSERTION_ALGORITHMS
 from portal.oauth.id_token import LEVELS
 from portal.oauth.keys import ALGORITHMS
 
+API = "/api/v1"
+PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"
+API_METADATA = PROTECTED_RESOURCE + API
+"""The address of the document about the API: the well-known part goes between the host and the resource's own path (RFC 9728 §3.1)."""
+
 CLAIMS = (
     "sub iss aud exp iat auth_time nonce at_hash sid amr acr azp email email_verified name given_name middle_name family_name "
     "address zoneinfo role business_id business_name"
@@ -57,7 +62,7 @@ def authorization_server(settings: Settings) -> dict[str, Any]:
         "acr_values_supported": list(LEVELS),
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "ui_locales_supported": ["en-AU"],
-        "protected_resources": [f"{issuer}/api/v1"],
+        "protected_resources": [issuer + API],
     }
 
 
@@ -66,10 +71,10 @@ def protected_resource(settings: Settings) -> dict[str, Any]:
     """The API, and who gives out tokens for it."""
     issuer = settings.issuer
     return {
-        "resource": f"{issuer}/api/v1",
+        "resource": issuer + API,
         "authorization_servers": [issuer],
         "scopes_supported": [name for name, scope in CATALOGUE.items() if scope.group in ("read", "write")],
         "bearer_methods_supported": ["header"],
         "resource_name": f"{settings.brand} API",
-        "resource_documentation": f"{issuer}/api/v1/openapi.json",
+        "resource_documentation": f"{issuer}{API}/openapi.json",
     }

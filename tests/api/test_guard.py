@@ -18,7 +18,7 @@ from portal.oauth.tokens import DEAD_REASONS
 from tests.api.samples import NEW_FUND, add_things, send
 from tests.api.world import Grant, World
 
-METADATA = 'resource_metadata="{issuer}/.well-known/oauth-protected-resource"'
+METADATA = 'resource_metadata="{issuer}/.well-known/oauth-protected-resource/api/v1"'
 
 
 def metadata(world: World) -> str:

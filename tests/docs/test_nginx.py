@@ -194,7 +194,7 @@ def test_who_has_no_token_or_a_dead_one_gets_the_portals_challenge_once(
     grant = world.grant("funds.read")
     answer = ask(proxy, "/funds")
     assert answer.status == 401
-    assert answer.challenges == [f'Bearer resource_metadata="{live_server.url}/.well-known/oauth-protected-resource"']
+    assert answer.challenges == [f'Bearer resource_metadata="{live_server.url}/.well-known/oauth-protected-resource/api/v1"']
     world.change(Consent, Consent.id == grant.consent_id, revoked_at=db.utcnow(), revoke_reason="user")
     answer = ask(proxy, "/funds", grant.token)
     assert answer.status == 401

@@ -17,7 +17,7 @@ from portal.oauth.request import PROMPTS, RESPONSE_MODES
 from tests.support.clock import Clock
 from tests.support.tokens import OFFLINE, Machine
 
-WELL_KNOWN = ("openid-configuration", "oauth-authorization-server", "oauth-protected-resource")
+WELL_KNOWN = ("openid-configuration", "oauth-authorization-server", "oauth-protected-resource", "oauth-protected-resource/api/v1")
 METHODS = {
     "authorization_endpoint": {"GET", "POST"},
     "pushed_authorization_request_endpoint": {"POST"},
@@ -105,6 +105,17 @@ def test_the_api_names_its_authorization_server(machine: Machine) -> None:
     assert told["authorization_servers"] == [issuer]
     assert told["bearer_methods_supported"] == ["header"]
     assert {"openid", "profile", "offline_access"}.isdisjoint(told["scopes_supported"])
+
+
+def test_the_document_of_the_api_stands_where_its_identifier_says_and_where_a_refusal_leads(machine: Machine) -> None:
+    [resource] = document(machine)["protected_resources"]
+    origin, path = resource.removesuffix("/api/v1"), "/api/v1"
+    address = f"{origin}/.well-known/oauth-protected-resource{path}"  # RFC 9728 §3.1
+    for refused in (f"{path}/funds", "/oauth/userinfo"):
+        assert f'resource_metadata="{address}"' in machine.send("GET", refused).headers["WWW-Authenticate"]
+    told = document(machine, address.removeprefix(f"{origin}/.well-known/"))
+    assert told["resource"] == resource  # §3.3
+    assert told == document(machine, WELL_KNOWN[2])
 
 
 @pytest.mark.parametrize("name", WELL_KNOWN)

@@ -70,7 +70,9 @@ def test_without_a_token_the_challenge_names_no_error(machine: Machine) -> None:
     answer = machine.send("GET", PATH)
     assert answer.status_code == 401
     issuer = machine.app.settings.issuer
-    assert answer.headers["WWW-Authenticate"] == f'Bearer resource_metadata="{issuer}/.well-known/oauth-protected-resource"'
+    assert (
+        answer.headers["WWW-Authenticate"] == f'Bearer resource_metadata="{issuer}/.well-known/oauth-protected-resource/api/v1"'
+    )
     assert answer.headers["Cache-Control"] == "no-store"
 
 

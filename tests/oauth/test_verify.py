@@ -108,7 +108,9 @@ def test_who_has_no_token_learns_where_to_get_one(app: Portal) -> None:
     answer = ask(World(app))
     assert answer.status_code == 401
     issuer = app.settings.issuer
-    assert answer.headers["WWW-Authenticate"] == f'Bearer resource_metadata="{issuer}/.well-known/oauth-protected-resource"'
+    assert (
+        answer.headers["WWW-Authenticate"] == f'Bearer resource_metadata="{issuer}/.well-known/oauth-protected-resource/api/v1"'
+    )
 
 
 @pytest.mark.parametrize("token", ["a b", '"', "", crypto.REFRESH_TOKEN + "x" * 43, "a" * 4000])
