@@ -7,13 +7,14 @@ in Authlib's own family (RFC 6749 §5.2) and use this one only for what happens 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
 import structlog
-from flask import Flask, Response, current_app, g, jsonify, make_response, request
+from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
@@ -186,7 +187,7 @@ def answer(error: PortalError) -> Response:
     elif request.headers.get("HX-Request") == "true":
         response = _fragment(error)
     else:
-        response = make_response(_rendered("errors/error.html", error), error.status)
+        response = make_response(_page(error), error.status)
     response.headers.update(error.headers)
     return response
 
@@ -195,10 +196,25 @@ def _is_protocol(path: str) -> bool:
     return path.startswith(("/oauth/", "/.well-known/")) and path not in ("/oauth/authorize", "/oauth/logout")
 
 
+def _page(error: PortalError) -> str:
+    """With the header of the person signed in, as long as nothing is wrong with the portal itself; else without."""
+    if error.status < 500:
+        for found in ("_login_user", "csrf_token"):
+            g.pop(found, None)  # what was found before the request was undone may not be so any more
+        with suppress(SQLAlchemyError):
+            return render_template("errors/error.html", error=error)
+    return _rendered("errors/error.html", error)
+
+
 def _rendered(template: str, error: PortalError) -> str:
     """Without the context of other pages, which asks who is signed in: the database may be what went wrong."""
     settings = current_app.settings  # type: ignore[attr-defined]
-    known = {"brand": settings.brand, "support_url": settings.support_url, "request_id": g.get("request_id", "")}
+    known = {
+        "brand": settings.brand,
+        "support_url": settings.support_url,
+        "request_id": g.get("request_id", ""),
+        "signed_in": None,
+    }
     return current_app.jinja_env.get_template(template).render(error=error, **known)
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
 from portal import Portal
 from portal.config import Settings
 from portal.db import Database
-from tests.support.forms import submit
+from tests.support.forms import form_in, submit
 from tests.support.signin import Cast
 
 AWAY = (OperationalError("…", {}, Exception("gone")), InterfaceError("…", {}, Exception("closed")), NoConnectionLeft("full"))
@@ -98,3 +98,13 @@ def test_a_sign_in_that_could_not_be_stored_can_be_done_again(app: Portal, cast:
         assert submit(browser, asks, code).status_code == 503
     assert submit(browser, asks, code).status_code == 303
     assert browser.get("/account").status_code == 200
+
+
+def test_somebody_who_could_not_leave_is_still_shown_as_signed_in(app: Portal, cast: Cast, browser: FlaskClient) -> None:
+    cast.open_session(browser, cast.alice)
+    page = browser.get("/businesses")
+    switch = {"csrf_token": form_in(page, action="/logout").data()["csrf_token"]}
+    with failing(app, "commit", IntegrityError("COMMIT", {}, Exception("a constraint"))):
+        answer = browser.post("/login/switch", data=switch)
+    assert answer.status_code == 409 and f"</span>{cast.alice.name}</a>" in answer.text
+    assert submit(browser, answer, action="/logout").status_code == 303

@@ -34,15 +34,15 @@ class ServerSession(SessionMixin):
         self._settings = settings
         self._request = request
         self._row: BrowserSession | None = None
-        self._loaded = False
+        self._loaded_when_undone: bool | None = None
         self.cookie_to_set: str | None = None
         self.cookie_to_drop = False
 
     @property
     def row(self) -> BrowserSession | None:
         """The live row behind the cookie, or None for a browser that has none yet."""
-        if not self._loaded:
-            self._loaded = True
+        if self._loaded_when_undone is not db.was_undone():  # what this request made of it before is not so any more
+            self._loaded_when_undone, self._row = db.was_undone(), None
             secret = self._request.cookies.get(cookie_name(self._settings))
             if secret:
                 self._row = find_live(db.session, secret, now=db.utcnow())
