@@ -56,9 +56,10 @@ def backend() -> Iterator[Backend]:
             self.send_header("X-Method", self.command)
             self.send_header("Content-Length", str(len(body) or 2))
             self.end_headers()
-            self.wfile.write(body or b"ok")
+            if self.command != "HEAD":
+                self.wfile.write(body or b"ok")
 
-        do_POST = do_GET  # noqa: N815, the name is the library’s
+        do_POST = do_HEAD = do_GET  # noqa: N815, the names are the library’s
 
         def log_message(self, *_: object) -> None:
             pass
@@ -225,6 +226,43 @@ def test_a_call_reaches_the_back_end_under_the_address_it_was_made_to(proxy: int
     assert backend.paths == ["/funds/a%2Fb//c?q=%C3%A9&q="]
 
 
+TWISTED = [
+    "/filings/1/..%2f..%2ffunds", "/filings/1/%2e%2e/%2E%2e/funds", "/filings/delete;x/..%2F..%2ffunds", "/filings/../funds",
+    "/filings/..;/funds", "/filings/..%3b/funds", "/filings/1/.%2e/funds", "/filings/1\\..\\..\\funds", "/filings/1%5c..%5C..%5cfunds",
+    "/filings/./1", "/filings/1/..", "/filings/1/..?q=1", "/filings/1/..#", "/filings%2f..%2ffunds", "/funds/../filings",
+]  # fmt: skip
+
+
+def test_a_path_that_the_back_end_could_read_as_another_gets_nowhere(proxy: int, backend: Backend, app: Portal) -> None:
+    token = World(app).grant("funds.write funds.read").token
+    answers = {path: [ask(proxy, path, token, method=method).status for method in ("GET", "POST")] for path in TWISTED}
+    assert answers == {path: [400, 400] for path in TWISTED}
+    assert backend.seen == []
+
+
+def test_dots_that_lead_nowhere_get_through(proxy: int, backend: Backend, app: Portal) -> None:
+    token = World(app).grant("funds.read").token
+    paths = ["/funds/a..b", "/funds/.well", "/funds/a.", "/funds/...", "/funds?q=/../x"]
+    assert {ask(proxy, path, token).status for path in paths} == {200}
+    assert backend.paths == paths
+
+
+def test_a_scope_opens_no_path_that_only_begins_like_its_own(proxy: int, backend: Backend, app: Portal) -> None:
+    token = World(app).grant("funds.write funds.read").token
+    assert {ask(proxy, path, token).status for path in ("/fundsadmin", "/funds;x", "/filings-old/1", "/Funds")} == {404}
+    assert backend.seen == []
+
+
+def test_a_scope_that_reads_opens_no_method_that_changes(proxy: int, backend: Backend, app: Portal) -> None:
+    reads, writes = World(app).grant("funds.read").token, World(app).grant("funds.write").token
+    for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "ODD"):
+        answer = ask(proxy, "/funds", reads, method=method)
+        assert (answer.status, 'scope="funds.write"' in answer.challenges[0]) == (403, True)
+    assert backend.seen == []
+    assert ask(proxy, "/funds", writes, method="POST").status == 200
+    assert ask(proxy, "/funds", reads, method="HEAD").status == 200
+
+
 def test_a_consent_that_makes_too_many_calls_waits_whatever_its_token_and_no_other_does(
     live_server: LiveServer, backend: Backend, app: Portal, tmp_path: Path, transaction: Transaction
 ) -> None:
@@ -249,7 +287,7 @@ def test_a_consent_that_makes_too_many_calls_waits_whatever_its_token_and_no_oth
 
 def test_nobody_asks_the_portal_through_the_proxy(proxy: int, backend: Backend, app: Portal) -> None:
     token = World(app).grant("funds.read").token
-    for path in ("/_verify/openid", "/oauth/verify", "/", "/elsewhere"):
+    for path in ("/_verify", "/_verify/openid", "/oauth/verify", "/", "/elsewhere"):
         assert ask(proxy, path, token).status == 404
     assert backend.seen == []
 
