@@ -71,7 +71,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Line:
-    """What was done with one scope. `keep` are the parts of it that were used, when it itself was not."""
+    """What was done with one scope. Of one that was not used itself, `keep` are the parts to leave: `used`, and required ones."""
 
     scope: str
     calls: int
@@ -80,7 +80,13 @@ class Line:
     is_allowed: bool
     is_required: bool
     is_unused: bool
+    used: tuple[str, ...]
     keep: tuple[str, ...]
+
+    @property
+    def only_required(self) -> list[str]:
+        """What is to be left for no other reason than that the application requires it."""
+        return [name for name in self.keep if name not in self.used]
 
 
 @dataclass(frozen=True)
@@ -183,12 +189,9 @@ def _line(
 ) -> Line:
     counts = [used[scope] for scope in shown]
     answered = [scope for scope in shown if used[scope].calls]
-    keep: tuple[str, ...] = ()
-    is_unused = False
-    if may_advise and name in part.allowed and name not in answered and not narrowing.contained_in(name, part.allowed):
-        needed = set(catalogue.CATALOGUE[name].contains) & set(required)
-        keep = tuple(scope for scope in narrowing.outermost({*answered, *needed}) if scope not in part.allowed)
-        is_unused = True
+    is_unused = may_advise and name in part.allowed and name not in answered and not narrowing.contained_in(name, part.allowed)
+    needed = set(catalogue.CATALOGUE[name].contains) & set(required) if is_unused else set()
+    kept = narrowing.outermost({*answered, *needed}) if is_unused else []
     return Line(
         scope=name,
         calls=sum(count.calls for count in counts),
@@ -197,7 +200,8 @@ def _line(
         is_allowed=name in part.allowed or name == "",
         is_required=name in required,
         is_unused=is_unused,
-        keep=keep,
+        used=tuple(narrowing.outermost(answered)) if is_unused else (),
+        keep=tuple(scope for scope in kept if scope not in part.allowed),
     )
 
 

@@ -158,6 +158,36 @@ def test_of_a_broad_scope_the_parts_that_were_used_are_kept(
     assert narrowing_forms(browser) == []
 
 
+@pytest.mark.parametrize(
+    ("used", "told", "kept"),
+    [
+        ((), "None of this was used. Ledgerly requires “Read summary fund information”, so that part stays.", ("funds.summary",)),
+        (("members.read",), "Only a part of this was used: “Read member information”. Ledgerly requires", ("funds.summary", "members.read")),
+        (("funds.summary",), "Only a part of this was used: “Read summary fund information”. The rest", ("funds.summary",)),
+    ],
+)  # fmt: skip
+def test_what_is_required_of_a_broad_scope_is_kept_and_not_told_as_used(
+    browser: FlaskClient, cast: Cast, transaction: Transaction, clock: Clock, used: tuple[str, ...], told: str, kept: tuple[str, ...]
+) -> None:  # fmt: skip
+    ago = clock.now() - timedelta(days=200)
+    consent = cast.add_consent(cast.alice, scope="openid funds.read offline_access", granted_at=ago)
+    for scope in used:
+        add_uses(transaction, consent.id, scope, now=clock.now(), days_ago=4)
+    cast.open_session(browser, cast.alice)
+    line = line_of(browser.get(PAGE).text, "Read all fund information")
+    assert told in words(line) and ("Keep only what is used" in line) == bool(used) == ("Keep only what it requires" not in line)
+    assert narrowing_forms(browser) == [("funds.read", kept)]
+
+
+def test_what_is_not_allowed_any_more_was_used_when_it_was(
+    browser: FlaskClient, cast: Cast, transaction: Transaction, clock: Clock, old_consent: Consent
+) -> None:
+    add_uses(transaction, old_consent.id, "funds.create", now=clock.now(), days_ago=3, calls=12)
+    cast.open_session(browser, cast.alice)
+    line = words(line_of(browser.get(PAGE).text, "Create new funds"))
+    assert "12 times · not allowed any more" in line and "since" not in line
+
+
 def test_what_is_required_says_so_and_offers_to_revoke(browser: FlaskClient, cast: Cast, old_consent: Consent) -> None:
     cast.open_session(browser, cast.alice)
     line = line_of(browser.get(PAGE).text, "Read summary fund information")
