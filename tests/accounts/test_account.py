@@ -9,6 +9,7 @@ from portal.accounts.browsers import name_browser
 from tests.accounts.conftest import DOMAIN, Stage
 from tests.support.cast import Person
 from tests.support.forms import FormError, form_in, submit
+from tests.support.same import shown
 from tests.support.signin import Cast
 
 HTMX = {"HX-Request": "true"}
@@ -16,10 +17,10 @@ NEW = "a wombat in the pantry"
 
 
 def sessions_part(text: str) -> str:
-    """The sessions as the page or the fragment shows them, without the token."""
+    """The sessions as the page or the fragment shows them."""
     found = re.search(r'<section[^>]*id="sessions".*?</section>', text, re.DOTALL)
     assert found is not None
-    return re.sub(r'name="csrf_token" value="[^"]+"|\s+', " ", found[0].replace(" autofocus", ""))
+    return shown(found[0])
 
 
 def elsewhere(browser: FlaskClient, cast: Cast, person: Person) -> tuple[FlaskClient, str]:

@@ -16,6 +16,7 @@ from portal.businesses.models import Business, Membership
 from tests.support.csrf import csrf
 from tests.support.forms import forms_in, submit
 from tests.support.race import at_once
+from tests.support.same import partial_of, row_of, shown
 from tests.support.server import LiveServer
 from tests.support.signin import Cast
 
@@ -70,8 +71,21 @@ def test_with_htmx_the_row_comes_back_as_the_page_shows_it(browser: FlaskClient,
     cast.open_session(browser, cast.alice)
     answer = submit(browser, browser.get(PAGE), {"role": "fund_adviser"}, action=role, headers=HTMX)
     assert answer.status_code == 200 and "<html" not in answer.text
-    row = answer.text[answer.text.index("<tr") : answer.text.index("</tr>")].replace(" autofocus", "")
-    assert row in browser.get(PAGE).text
+    assert row_of(answer) in shown(browser.get(PAGE).text)
+
+
+def test_with_htmx_a_removed_row_says_so_once_and_the_others_are_as_the_page_shows_them(
+    browser: FlaskClient, cast: Cast, transaction: Transaction
+) -> None:
+    erins = cast.add_member(cast.add_user(), cast.acme, "access_controller")
+    alices = member_of(transaction, cast.alice.id)
+    cast.open_session(browser, cast.alice)
+    answer = submit(browser, browser.get(PAGE), action=f"/{erins.id}/remove", headers=HTMX)
+    assert "Removed" in row_of(answer) and "<form" not in row_of(answer)
+    page = browser.get(PAGE).text
+    assert f"user-{erins.id}" not in page
+    other = partial_of(answer, f"user-{alices.id}")
+    assert "The only one." in other and other in shown(page)
 
 
 def test_a_removed_user_is_out_at_once(app: Portal, browser: FlaskClient, cast: Cast, transaction: Transaction) -> None:
@@ -141,7 +155,7 @@ def test_the_last_access_controller_can_be_neither_changed_nor_removed(
     assert member_of(transaction, cast.alice.id).role == "access_controller" and member_of(transaction, cast.alice.id).is_active
 
 
-def row_of(text: str, member: Membership) -> str:
+def row_in(text: str, member: Membership) -> str:
     return text.partition(f'id="user-{member.id}"')[2].partition("</tr>")[0]
 
 
@@ -153,13 +167,13 @@ def test_the_only_access_controller_has_no_buttons_and_is_told_why(
     alices, bobs = (member_of(transaction, person.id) for person in (cast.alice, cast.bob))
     cast.open_session(browser, cast.alice)
     page = browser.get(PAGE)
-    assert "The only one." in row_of(page.text, alices) and "<form" not in row_of(page.text, alices)
+    assert "The only one." in row_in(page.text, alices) and "<form" not in row_in(page.text, alices)
     assert page.text.count("The only one.") == 1
     path = f"{PAGE}/{bobs.id}/role"
     for role, is_alone in (("access_controller", False), ("fund_adviser", True)):
         answer = submit(browser, browser.get(PAGE), {"role": role}, action=path, headers=HTMX)
         for text in (answer.text, browser.get(PAGE).text):
-            assert ("The only one." in row_of(text, alices), "<form" not in row_of(text, alices)) == (is_alone, is_alone)
+            assert ("The only one." in row_in(text, alices), "<form" not in row_in(text, alices)) == (is_alone, is_alone)
     cast.open_session(browser, cast.bob)
     assert "The only one." not in browser.get(PAGE).text
 

@@ -17,6 +17,7 @@ from portal.consents.models import Consent
 from tests.support.clock import Clock
 from tests.support.csrf import csrf
 from tests.support.forms import form_in, forms_in, submit
+from tests.support.same import partial_of, row_of, shown
 from tests.support.signin import Cast
 
 Transaction = Callable[[], AbstractContextManager[Session]]
@@ -56,9 +57,25 @@ def test_with_htmx_the_row_comes_back_as_the_page_shows_it(browser: FlaskClient,
     cast.open_session(browser, cast.alice)
     answer = submit(browser, browser.get(PAGE), action="/ledgerly/revoke", headers=HTMX)
     assert answer.status_code == 200
-    row = answer.text[answer.text.index("<tr") : answer.text.index("</tr>")].replace(" autofocus", "")
+    row = row_of(answer)
     assert "Access ended" in row and "Undo" in row
-    assert row in browser.get(PAGE).text
+    assert row in shown(browser.get(PAGE).text)
+    answer = submit(browser, browser.get(PAGE), action="/ledgerly/undo", headers=HTMX)
+    row = row_of(answer)
+    assert "Revoke access" in row and "Undo" not in row
+    assert row in shown(browser.get(PAGE).text)
+
+
+def test_with_htmx_one_persons_part_comes_back_as_the_page_shows_it(browser: FlaskClient, cast: Cast) -> None:
+    cast.add_consent(cast.alice, scope="openid profile funds.summary")
+    bobs = cast.add_consent(cast.bob, scope="openid funds.summary business.read")
+    cast.open_session(browser, cast.alice)
+    for action in (f"/people/{bobs.id}/revoke", "/ledgerly/undo"):
+        answer, page = submit(browser, browser.get(PAGE), action=action, headers=HTMX), browser.get(PAGE).text
+        people = partial_of(answer, "people-ledgerly")
+        assert ("Access ended" in people) is action.endswith("revoke") and '<details class="fold" open>' in people
+        assert people.replace('" open>', '">') in shown(page)
+        assert row_of(answer) in shown(page)
 
 
 def test_a_get_ends_nothing(browser: FlaskClient, cast: Cast, transaction: Transaction) -> None:
