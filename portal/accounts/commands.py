@@ -47,29 +47,6 @@ def add_command(
     click.echo(f"Added {user.name} <{normal}> with the id {user.id}. The second factor is set up at the first sign-in.")
 
 
-@users_group.command("disable")
-@click.argument("email")
-def disable_command(email: str) -> None:
-    """Stop the person with EMAIL from signing in, and end every session of theirs at once."""
-    with db.transaction() as session:
-        user = _get(email)
-        if not users.disable(session, user, now=db.utcnow()):
-            raise click.ClickException(f"{user.email} is disabled already. Nothing was changed.")
-        ended = sessions.end_others(session, user.id, keep=None, reason="ended_elsewhere", now=db.utcnow())
-    click.echo(f"Disabled {user.name} <{user.email}> and ended {ended} session{'s' if ended != 1 else ''}.")
-
-
-@users_group.command("enable")
-@click.argument("email")
-def enable_command(email: str) -> None:
-    """Let the person with EMAIL sign in again."""
-    with db.transaction() as session:
-        user = _get(email)
-        if not users.enable(session, user, now=db.utcnow()):
-            raise click.ClickException(f"{user.email} is not disabled. Nothing was changed.")
-    click.echo(f"Enabled {user.name} <{user.email}>.")
-
-
 @users_group.command("reset-mfa")
 @click.argument("email")
 def reset_mfa_command(email: str) -> None:
@@ -78,7 +55,7 @@ def reset_mfa_command(email: str) -> None:
     They set up a new one at their next sign-in. First make sure that it is they who ask.
     """
     with db.transaction() as session:
-        user = _get(email)
+        user = get_user(email)
         if not mfa.remove(session, user, now=db.utcnow(), by="operator"):
             raise click.ClickException(f"{user.email} has no second factor. Nothing was changed.")
         for limit in (throttle.CODE, throttle.CODE_A_DAY):
@@ -124,7 +101,8 @@ def _email(typed: str) -> str:
     return normal
 
 
-def _get(typed: str) -> User:
+def get_user(typed: str) -> User:
+    """The person with this e-mail; ends the command in one line when there is none."""
     user = users.find_by_email(db.session, _email(typed))
     if user is None:
         raise click.ClickException(f"There is nobody with the e-mail {typed}. Nothing was changed.")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from portal.audit.models import AuditEvent
@@ -91,6 +93,18 @@ def record(
     return event
 
 
+def record_for_each(
+    db: Session, kind: str, business_ids: Iterable[str], *, now: datetime, client_id: str | None = None, **detail: Any
+) -> None:
+    """Store what no person of theirs did as an event of each of these businesses, by one statement however many they are."""
+    events = [
+        row(kind, now=now, business_id=business_id, client_id=client_id, consent_id=None, **detail)
+        for business_id in business_ids
+    ]
+    if events:
+        db.execute(insert(ROW[0]), events)
+
+
 ROW = (
     table_of(AuditEvent),
     ("id", "at", "kind", "business_id", "user_id", "client_id", "consent_id", "address", "request_id", "detail"),
@@ -101,7 +115,7 @@ ROW = (
 def row(
     kind: str, *, now: datetime, business_id: str | None, client_id: str | None, consent_id: str | None, **detail: Any
 ) -> dict[str, Any]:
-    """The values of ROW for something that a client did; `detail` as for `record`."""
+    """The values of ROW for something that no person did; `detail` as for `record`."""
     if kind not in KINDS:
         raise ValueError(f"{kind!r} is not a kind of audit event")
     source = origin.get()

@@ -42,7 +42,7 @@ def register_command(source: str, resource_server: bool, similar_name: bool) -> 
     below static/). Everything is checked before anything is stored, and every mistake is named. Unknown members are
     mistakes. Loopback redirect URIs are written with 127.0.0.1 or [::1]; a native application may use any port there.
     """
-    with _changing("registered") as session:
+    with changing("registered") as session:
         client, secret = registration.register(
             session, _read(source), _rules(), resource_server=resource_server, similar_name=similar_name, now=db.utcnow()
         )
@@ -60,8 +60,8 @@ def update_command(client_id: str, source: str, resource_server: bool | None, si
 
     Consents that were given before stand as they are; fewer scopes here means that no more can be asked for.
     """
-    with _changing("changed") as session:
-        client = _get(session, client_id, for_update=True)
+    with changing("changed") as session:
+        client = get_client(session, client_id, for_update=True)
         changed, secret = registration.change(
             session,
             client,
@@ -91,8 +91,8 @@ def update_command(client_id: str, source: str, resource_server: bool | None, si
 )
 def rotate_secret_command(client_id: str, overlap_hours: int) -> None:
     """Make a new secret for CLIENT_ID and print it, this once. Two secrets overlap at most: one from before those stops."""
-    with _changing("changed") as session:
-        client = _get(session, client_id, for_update=True)
+    with changing("changed") as session:
+        client = get_client(session, client_id, for_update=True)
         secret = registration.rotate_secret(session, client, overlap=timedelta(hours=overlap_hours), now=db.utcnow())
     click.echo(json.dumps({"client_id": client.client_id, "client_secret": secret}, indent=2))
     before = f"works for another {overlap_hours} hours" if overlap_hours else "does not work any more"
@@ -114,34 +114,12 @@ def list_command() -> None:
 def show_command(client_id: str) -> None:
     """Print the registration of CLIENT_ID as JSON that update takes, without secrets."""
     with db.transaction() as session:
-        described = registration.describe(_get(session, client_id))
+        described = registration.describe(get_client(session, client_id))
     click.echo(json.dumps(described, indent=2, ensure_ascii=False))
 
 
-@group.command("disable")
-@click.argument("client_id")
-def disable_command(client_id: str) -> None:
-    """Stop CLIENT_ID: nobody is sent to it, and its very next call is refused on every node. Consents are kept."""
-    with _changing("changed") as session:
-        client = _get(session, client_id)
-        if not registration.disable(session, client, now=db.utcnow()):
-            raise click.ClickException(f"{client_id} is disabled already. Nothing was changed.")
-    click.echo(f"Disabled {client.client_name} of {client.publisher} ({client_id}). Its next call is refused.")
-
-
-@group.command("enable")
-@click.argument("client_id")
-def enable_command(client_id: str) -> None:
-    """Let CLIENT_ID go on, with the consents that still stand."""
-    with _changing("changed") as session:
-        client = _get(session, client_id)
-        if not registration.enable(session, client, now=db.utcnow()):
-            raise click.ClickException(f"{client_id} is not disabled. Nothing was changed.")
-    click.echo(f"Enabled {client.client_name} of {client.publisher} ({client_id}).")
-
-
 @contextmanager
-def _changing(done: str) -> Iterator[Session]:
+def changing(done: str) -> Iterator[Session]:
     """A transaction in which a mistake in the registration is told in one line."""
     try:
         with db.transaction() as session:
@@ -162,7 +140,8 @@ def _read(source: str) -> dict[str, Any]:
     return metadata.read(raw)
 
 
-def _get(session: Session, client_id: str, *, for_update: bool = False) -> Client:
+def get_client(session: Session, client_id: str, *, for_update: bool = False) -> Client:
+    """The client with this id; ends the command in one line when there is none."""
     client = registration.find(session, client_id, for_update=for_update)
     if client is None:
         raise click.ClickException(

@@ -3,7 +3,10 @@
 from flask import Flask
 
 from portal.accounts import sessions
-from portal.consents import access_pages, activity_pages, businesses_pages, connect_pages, history_pages, lapsing, usage
+from portal.consents import access_pages, activity_pages, businesses_pages, commands, connect_pages, history_pages, lapsing, usage
+
+COMMANDS = commands
+"""Imported so that its commands are in the groups of the rooms below."""
 
 
 def init_app(app: Flask) -> None:
