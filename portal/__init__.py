@@ -25,7 +25,6 @@ from portal.oauth.keys import ALGORITHMS
 
 ROOT = Path(__file__).resolve().parent.parent
 STATIC_SECONDS = 31536000
-BODY_BYTES = 1_000_000
 
 
 class Portal(Flask):
@@ -80,7 +79,7 @@ def create_app(settings: Settings | None = None) -> Portal:
         SERVER_NAME=settings.host,
         PREFERRED_URL_SCHEME="https" if settings.is_https else "http",
         SEND_FILE_MAX_AGE_DEFAULT=STATIC_SECONDS,
-        MAX_CONTENT_LENGTH=BODY_BYTES,
+        MAX_CONTENT_LENGTH=web.BODY_BYTES,
         MAX_FORM_PARTS=500,
         WTF_CSRF_TIME_LIMIT=None,  # the token lives and dies with the session
         WTF_CSRF_SSL_STRICT=False,  # it would need a referrer, which Referrer-Policy withholds; SameSite and the token stand

@@ -21,6 +21,7 @@ from flask_login import current_user
 from flask_wtf import CSRFProtect
 from markupsafe import Markup, escape
 from werkzeug.datastructures import Headers
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from portal.config import Settings
 from portal.db import utcnow
@@ -34,6 +35,8 @@ COMPRESSED = ("text/css", "text/javascript", "image/svg+xml", "text/html")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 """RFC 9110 §9.2.1."""
 HEALTH_PATHS = ("/healthz", "/readyz")
+BODY_BYTES = 1_000_000
+"""What a request may send, but for the one kind that has a limit of its own."""
 CURSOR = re.compile(r"[a-z0-9-]{1,64}")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 CONTENT_SECURITY_POLICY = (
@@ -145,6 +148,17 @@ def _packed(content: bytes) -> bytes:
 def current_request() -> Request:
     """The request itself, for who asks it many things: Flask's `request` looks it up anew for each."""
     return request._get_current_object()  # type: ignore[attr-defined,no-any-return]
+
+
+def whole_body(asked: Request) -> bytes:
+    """All that was sent. Raises RequestEntityTooLarge, which Werkzeug does only when the length is told before.
+
+    What comes in chunks it would cut off at the limit without a word.
+    """
+    body = asked.get_data()
+    if len(body) >= BODY_BYTES and asked.content_length is None and asked.environ["wsgi.input"].read(1):
+        raise RequestEntityTooLarge
+    return body
 
 
 class WholeAnswer(Response):

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, Protocol
 
 from flask import Request
 
+from portal import web
 from portal.api import validation
 from portal.api.schemas import SCHEMAS
 from portal.api.validation import Fault
@@ -71,7 +72,7 @@ class JsonBody:
 
     def read(self, request: Request, access: AccessLookup) -> Sent:
         check_media_type(request, self.media_types)
-        value = parse(request.get_data(cache=False))
+        value = parse(web.whole_body(request))
         validation.check_no_tax_file_number(value)
         known = SCHEMAS[self.answer].get("properties", {}).keys()
         validation.check(value, self.schema, read_only=known, rules=self.rules)

@@ -97,7 +97,7 @@ def _receive(request: Request) -> tuple[MultiDict[str, str], FileStorage | None,
         return uploads[0]
 
     storage.sweep(store)
-    request.max_content_length = LARGEST_BYTES + FORM_BYTES  # of this request only; of any other it is BODY_BYTES
+    request.max_content_length = LARGEST_BYTES + FORM_BYTES  # of this request only; of any other it is web.BODY_BYTES
     parser = FormDataParser(begin, max_form_memory_size=FORM_BYTES, max_form_parts=MOST_PARTS, silent=False)  # type: ignore[arg-type]
     try:
         _, form, files = parser.parse(request.stream, MULTIPART, request.content_length, request.mimetype_params)

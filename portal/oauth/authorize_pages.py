@@ -63,7 +63,7 @@ def endpoint_by_form() -> Response:
     """The same sent as a form (OIDC Core §3.1.2.1). Browsers keep our cookie from a form of another site, so it is asked again by link."""
     if request.query_string or request.mimetype != "application/x-www-form-urlencoded":
         raise BadRequest("The application sent its request in a form that cannot be read. Nothing was shared.", title=NOT_TRUSTED)
-    query = quote_from_bytes(request.get_data(cache=False), safe="%!$&'()*+,-./:;=?@_~")
+    query = quote_from_bytes(web.whole_body(request), safe="%!$&'()*+,-./:;=?@_~")
     if len(query) > MAX_REQUEST_BYTES:
         raise _too_long()
     return web.see_other(f"{url_for('authorize.endpoint')}?{query}")

@@ -54,7 +54,7 @@ def token() -> Response:
 @bp.post("/oauth/par")
 def pushed_authorization_request() -> Response:
     """RFC 9126 §2."""
-    body = request.get_data()
+    body = web.whole_body(request)
 
     def work(authorization_server: PortalAuthorizationServer, machine: MachineRequest) -> Response:
         client = authorization_server.authenticate_client(machine, None)

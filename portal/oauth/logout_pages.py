@@ -68,7 +68,7 @@ def sign_out_by_link() -> Response:
 @bp.post("/oauth/logout")
 def sign_out_by_form() -> Response:
     """The answer of our own page. A partner's form comes without our cookie, since it is from another site, so it goes on as a link."""
-    body = request.get_data()  # before Flask reads the form, so that `state` stays as it came
+    body = web.whole_body(request)  # before Flask reads the form, so that `state` stays as it came
     if "csrf_token" not in request.form:
         return web.see_other(f"{url_for('logout.sign_out_by_link')}?{read(body).raw}")
     try:

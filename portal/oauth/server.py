@@ -98,7 +98,7 @@ class MachineRequest(OAuth2Request):  # type: ignore[misc]
         if self._request.mimetype != "application/x-www-form-urlencoded":
             raise InvalidRequestError("The body must be application/x-www-form-urlencoded.")
         try:
-            text = self._request.get_data(cache=False).decode(errors="replace")
+            text = web.whole_body(self._request).decode(errors="replace")
             pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
         except ValueError:  # more than anyone needs
             raise InvalidRequestError("There are too many parameters.") from None

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from portal import Portal
+from portal import Portal, web
 from portal.funds.models import Document
 from portal.funds.storage import LARGEST_BYTES, Folder
 from tests.api.world import Grant, World
@@ -178,11 +178,14 @@ def test_what_turns_out_too_large_is_refused_while_it_is_sent(
 
 
 def test_other_calls_take_no_more_than_before(live_server: LiveServer, world: World, grant: Grant, fund_id: str) -> None:
-    answer = httpx.patch(
-        f"{live_server.url}/api/v1/funds/{fund_id}", content=b'{"name": "' + b"x" * 1_100_000 + b'"}', trust_env=False,
-        headers={"Authorization": f"Bearer {grant.token}", "Content-Type": "application/json", "If-Match": '"1"'},
-    )  # fmt: skip
-    assert answer.status_code == 413
+    cut_off_it_would_be_good = b'{"name": "Birch"}' + b" " * web.BODY_BYTES
+    chunks = (cut_off_it_would_be_good[start : start + 65536] for start in range(0, len(cut_off_it_would_be_good), 65536))
+    for body in (cut_off_it_would_be_good, chunks):
+        answer = httpx.patch(
+            f"{live_server.url}/api/v1/funds/{fund_id}", content=body, trust_env=False,
+            headers={"Authorization": f"Bearer {grant.token}", "Content-Type": "application/json", "If-Match": '"1"'},
+        )  # fmt: skip
+        assert answer.status_code == 413
 
 
 def test_a_worker_holds_pieces_and_never_whole_documents(

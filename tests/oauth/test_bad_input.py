@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
 from sqlalchemy import func, select
 
+from portal import web
 from portal.oauth.models import AccessToken
 from tests.support.cast import LEDGERLY
 from tests.support.tokens import Line, Machine
@@ -83,6 +86,17 @@ def test_a_body_that_is_too_large_is_refused(machine: Machine, path: str) -> Non
     answer = machine.send("POST", path, data=b"token=" + b"a" * 2_000_000, content_type=FORM, auth=LEDGERLY.authentication)
     assert answer.status_code == 413
     assert answer.get_json()["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize(("more", "is_refused"), [(0, False), (1, True)])
+def test_a_body_in_chunks_is_taken_whole_or_refused(machine: Machine, path: str, more: int, is_refused: bool) -> None:
+    body = b"padding=" + b"x" * (web.BODY_BYTES - 8 + more)
+    answer = machine.send(
+        "POST", path, input_stream=BytesIO(body), content_type=FORM, auth=LEDGERLY.authentication,
+        headers={"Transfer-Encoding": "chunked"}, environ_overrides={"wsgi.input_terminated": True},
+    )  # fmt: skip
+    assert (answer.status_code == 413) is is_refused, answer.text
 
 
 @pytest.mark.parametrize("path", POSTS)
