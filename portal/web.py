@@ -26,7 +26,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from portal.config import Settings
 from portal.db import utcnow
 from portal.errors import BadRequest
-from portal.logs import Origin, origin, request_log
+from portal.logs import TOKEN_SHAPE, Origin, origin, request_log
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -71,7 +71,8 @@ def _arrive() -> None:
     asked, noted, settings = current_request(), g._get_current_object(), _settings()
     noted.started = time.perf_counter_ns()
     given = asked.headers.get("X-Request-Id", "") if settings.trusted_proxies > 0 else ""
-    noted.request_id = given if given and REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    is_good = given and REQUEST_ID.fullmatch(given) and not TOKEN_SHAPE.search(given)
+    noted.request_id = given if is_good else secrets.token_hex(8)
     origin.set(Origin(network_address(asked), noted.request_id))
     if asked.host not in (settings.host, current_app.config.get("EXTRA_HOST")) and asked.path not in HEALTH_PATHS:
         raise BadRequest("This address is not the portal’s. Check the address you opened.", detail="untrusted host")

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from portal import Portal, create_app, db, errors, schema
 from portal.accounts.models import User
 from portal.config import Settings
+from portal.crypto import PREFIXES
 from tests.conftest import SECRET_KEY
 from tests.support.cast import SINCE
 from tests.support.signin import Cast
@@ -94,6 +95,13 @@ def test_each_answer_has_a_reference_number_of_its_own(browser: FlaskClient) -> 
 def test_a_trusted_proxy_may_choose_the_reference_number(browser: FlaskClient) -> None:
     answer = browser.get("/healthz", headers={"X-Request-Id": "chosen-by-proxy"})
     assert answer.headers["X-Request-Id"] == "chosen-by-proxy"
+
+
+@pytest.mark.settings(trusted_proxies=1)
+@pytest.mark.parametrize("secret", [*(f"a.{prefix}0123456789abcdef" for prefix in PREFIXES), "eyJhbGciOiJFUzI1NiJ9.e30.c2ln"])
+def test_what_looks_like_a_secret_is_no_reference_number(browser: FlaskClient, secret: str) -> None:
+    """It would stand in the log and in the audit trail, where reference numbers go as they are."""
+    assert browser.get("/healthz", headers={"X-Request-Id": secret}).headers["X-Request-Id"] != secret
 
 
 def test_another_host_is_refused(browser: FlaskClient) -> None:
