@@ -4,8 +4,8 @@ Credentials come from the environment's usual names (AWS_ACCESS_KEY_ID, AWS_SECR
 those of a machine's or container's role), never from the address. An object is put whole or not at all.
 
 A content is sent before the transaction that enters its document, so that nobody waits for the store while a business is
-locked. One that lies there already is left for `keep` to look at once more, since it may be an orphan that `pruning` is
-about to remove; one that does not is on no list of what to remove.
+locked. `keep` looks once more, under the lock that keeps `pruning` out: until then the content may be on the list of one
+that found it before as an orphan, even if another has removed it since and it was sent anew.
 """
 
 from __future__ import annotations
@@ -57,11 +57,9 @@ class Bucket:
         with _storing():
             if not self._has(address):
                 obstore.put(self._store, address.path, upload.path, chunk_size=PART_BYTES, max_concurrency=1)
-                upload.was_sent = True
 
     def keep(self, address: Address, upload: Incoming) -> None:
-        if not upload.was_sent:
-            self.send(address, upload)
+        self.send(address, upload)
 
     def read(self, address: Address, start: int, stop: int) -> Pieces:
         with _storing():

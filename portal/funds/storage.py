@@ -86,7 +86,6 @@ class Incoming:
     def __init__(self, folder: Path) -> None:
         self._digest = hashlib.sha256()
         self.size = 0
-        self.was_sent = False  # whether a store that is far away has it, and nobody else's that was there before
         with storing():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=folder)

@@ -130,6 +130,16 @@ def test_what_lay_there_when_it_was_sent_and_was_pruned_since_is_there_once_it_i
     assert [content.address for content in store.contents()] == [orphan] and waiting(store) == []
 
 
+def test_what_two_prunings_found_and_was_sent_between_them_is_there_once_it_is_kept(store: Store) -> None:
+    orphan, upload = keep(store, b"left without a document"), receive(store, b"left without a document")
+    store.remove(orphan)  # by the faster of the two
+    store.send(orphan, upload)
+    store.remove(orphan)  # by the slower one, whose list is older
+    store.keep(orphan, upload)
+    upload.discard()
+    assert [content.address for content in store.contents()] == [orphan] and waiting(store) == []
+
+
 def test_what_was_sent_beforehand_is_whole(store: Store) -> None:
     upload = receive(store, b"content")
     address = Address("acme", upload.sha256)
