@@ -33,8 +33,8 @@ def batches(store: Store, *, now: datetime, older_than: timedelta = OLD_ENOUGH) 
 
 
 def lock(business_id: str) -> Select[Any]:
-    """Keeps every upload of the business out until the commit."""
-    return select(Business.id).where(Business.id == business_id).with_for_update()
+    """Keeps every upload of the business out until the commit, and nobody who only refers to it, as a new fund does."""
+    return select(Business.id).where(Business.id == business_id).with_for_update(key_share=True)
 
 
 def prune(session: Session, store: Store, batch: Batch) -> int:
@@ -50,6 +50,6 @@ def prune(session: Session, store: Store, batch: Batch) -> int:
         )
     )
     orphans = [address for address in addresses if address.sha256 not in kept]
-    for address in orphans:
-        store.remove(address)
+    if orphans:
+        store.remove(*orphans)
     return len(orphans)

@@ -65,9 +65,9 @@ class Bucket:
         with _storing():
             return _ObjectPieces(obstore.get(self._store, address.path, options={"range": (start, stop)}))
 
-    def remove(self, address: Address) -> None:
+    def remove(self, *addresses: Address) -> None:
         with _storing():
-            obstore.delete(self._store, address.path)
+            obstore.delete(self._store, [address.path for address in addresses])  # in one request
 
     def contents(self) -> Iterator[Content]:
         with _storing():

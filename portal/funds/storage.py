@@ -137,7 +137,8 @@ class Store(Protocol):
     def read(self, address: Address, start: int, stop: int) -> Pieces:
         """The bytes from `start` up to but not including `stop`."""
 
-    def remove(self, address: Address) -> None: ...
+    def remove(self, *addresses: Address) -> None:
+        """What is gone already is no mistake."""
 
     def contents(self) -> Iterator[Content]:
         """Everything that lies in the store, of all businesses."""
@@ -165,9 +166,10 @@ class Folder:
         with storing():
             return _FilePieces(self.root / address.path, start, stop)
 
-    def remove(self, address: Address) -> None:
+    def remove(self, *addresses: Address) -> None:
         with storing():
-            (self.root / address.path).unlink(missing_ok=True)
+            for address in addresses:
+                (self.root / address.path).unlink(missing_ok=True)
 
     def contents(self) -> Iterator[Content]:
         for file in self.root.glob("*/*/*"):

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from portal import Portal, db
 from portal.audit.models import AuditEvent
+from portal.businesses.models import Business
 from portal.errors import BadRequest
 from portal.funds import documents, pruning, storage
 from portal.funds.documents import AlreadyThere, NewDocument
@@ -226,6 +227,14 @@ def test_pruning_removes_what_no_document_has_and_only_when_it_is_old(world: Wor
     ended = world.app.test_cli_runner().invoke(args=["documents", "prune", "--hours", "1"])
     assert ended.output == "Removed 1 contents without a document and 0 broken uploads.\n"
     assert contents(store) == {kept}
+
+
+def test_while_contents_are_pruned_the_business_can_still_be_referred_to(world: World) -> None:
+    """A new fund, invitation or connection does so, and takes this lock by its foreign key."""
+    referring = select(Business.id).where(Business.id == world.business_id)
+    with world.session() as prunes, world.session() as adds:
+        prunes.execute(pruning.lock(world.business_id))
+        assert adds.execute(referring.with_for_update(read=True, key_share=True, nowait=True)).all()
 
 
 def test_pruning_an_empty_store_removes_nothing(world: World) -> None:

@@ -114,8 +114,9 @@ def test_contents_are_listed_with_their_business_and_age(store: Store) -> None:
 
 def test_what_was_removed_is_gone_and_can_be_removed_again(store: Store) -> None:
     address, other = keep(store, b"same"), keep(store, b"same", "birch")
+    more = [keep(store, f"content {number}".encode()) for number in range(3)]
     store.remove(address)
-    store.remove(address)
+    store.remove(address, *more)
     assert [content.address for content in store.contents()] == [other]
     with pytest.raises(StoreUnavailable):
         read(store, address, 0, 4)
