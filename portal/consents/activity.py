@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from portal.clients.models import Client
@@ -99,7 +99,7 @@ class PartActivity:
 
 @dataclass(frozen=True)
 class Used:
-    """The answered and refused calls of one scope in the window."""
+    """The answered and refused calls of one scope in the window, and the last answered one at any time."""
 
     calls: int
     refused: int
@@ -147,16 +147,16 @@ def of_parts(
     session: Session, parts: Sequence[Part], *, required: Collection[str], today: date, now: datetime
 ) -> list[PartActivity]:
     """Each person's part with its lines; one statement for all of them."""
+    lately = _usage.c.day > today - timedelta(days=WINDOW_DAYS)
     query = (
         select(
             _usage.c.consent_id,
             _usage.c.scope,
-            func.sum(_usage.c.calls).label("calls"),
-            func.sum(_usage.c.refused).label("refused"),
+            func.sum(case((lately, _usage.c.calls), else_=0)).label("calls"),
+            func.sum(case((lately, _usage.c.refused), else_=0)).label("refused"),
             func.max(_usage.c.last_at).label("last_at"),
         )
         .where(_usage.c.consent_id.in_([part.consent_id for part in parts]))
-        .where(_usage.c.day > today - timedelta(days=WINDOW_DAYS))
         .group_by(_usage.c.consent_id, _usage.c.scope)
     )
     used: dict[str, dict[str, Used]] = {}
@@ -166,12 +166,14 @@ def of_parts(
 
 
 def lines(part: Part, used: Mapping[str, Used], required: Collection[str], *, now: datetime) -> list[Line]:
-    """A line for each scope that was allowed, and for each that was tried without; in catalogue order, unnamed calls last."""
+    """A line for each scope that was allowed, and for each that was called for without; in catalogue order, unnamed calls last."""
     shown_with: dict[str, list[str]] = {}
     for scope in used:
         shown_with.setdefault(_line_of(scope, part.allowed), []).append(scope)
-    may_advise = part.is_offline and not part.is_ended and now - part.granted_at >= timedelta(days=WINDOW_DAYS) and "" not in used
-    names = [*catalogue.in_order({*part.allowed, *shown_with}), *([""] if "" in used else [])]
+    called = {name for name, shown in shown_with.items() if any(used[scope].calls or used[scope].refused for scope in shown)}
+    is_old_enough = now - part.granted_at >= timedelta(days=WINDOW_DAYS)
+    may_advise = part.is_offline and not part.is_ended and is_old_enough and "" not in called
+    names = [*catalogue.in_order({*part.allowed, *called}), *([""] if "" in called else [])]
     return [
         _line(name, part, used, shown_with.get(name, ()), required, may_advise=may_advise and name not in NEVER_ADVISED)
         for name in names

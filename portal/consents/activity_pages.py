@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, current_app, flash, render_template, request, url_for
@@ -11,6 +12,7 @@ from flask_login import current_user, login_required
 from portal import db, web
 from portal.businesses import membership
 from portal.businesses.models import Membership
+from portal.config import Settings
 from portal.consents import access, activity, catalogue, narrowing, usage
 from portal.consents.access_pages import back_to, context_of, viewer_of
 from portal.errors import NotFound
@@ -78,7 +80,7 @@ def _view(member: Membership, client_id: str) -> dict[str, Any]:
         db.session, member.business_id, client_id, viewer, after=web.cursor("after"), limit=PEOPLE_PER_PAGE
     )
     today = usage.counter().day_of(viewer.now)
-    zone: str = current_app.settings.timezone  # type: ignore[attr-defined]
+    settings: Settings = current_app.settings  # type: ignore[attr-defined]
     home = url_for("activity.show", business_id=member.business_id, client_id=client_id)
     return {
         **context_of(member, viewer),
@@ -89,6 +91,7 @@ def _view(member: Membership, client_id: str) -> dict[str, Any]:
         "people": activity.of_parts(db.session, parts, required=client.required_scopes, today=today, now=viewer.now),
         "next_after": next_after,
         "window_days": activity.WINDOW_DAYS,
-        "zone_name": zone.rpartition("/")[2].replace("_", " "),
+        "counted_since": viewer.now - timedelta(days=settings.usage_kept_days),
+        "zone_name": settings.timezone.rpartition("/")[2].replace("_", " "),
         "in_row": web.is_fragment(),
     }

@@ -89,7 +89,7 @@ def _activity(now: datetime) -> dict[str, Any]:
         replace(line, scope="funds.read", is_unused=True, used=("funds.summary",), keep=("funds.summary",)),
         replace(line, scope="members.read", calls=1200, last_at=now - timedelta(hours=3)),
         replace(line, scope="funds.summary", is_required=True, is_unused=True),
-        replace(line, scope="business.read", is_unused=True),
+        replace(line, scope="business.read", last_at=now - timedelta(days=130), is_unused=True),
         replace(line, scope="funds.create", refused=3, is_allowed=False),
     )
     return {
@@ -98,6 +98,7 @@ def _activity(now: datetime) -> dict[str, Any]:
         "people": [PartActivity(_part(now, "Alice Nguyen"), lines)],
         "next_after": None,
         "window_days": activity.WINDOW_DAYS,
+        "counted_since": now - timedelta(days=365),
         "zone_name": "Sydney",
         "in_row": False,
         "message": None,

@@ -63,12 +63,36 @@ def test_the_page_tells_calls_by_day_and_by_what_was_allowed(
     assert "last used 3 days ago · 1,234 times · 2 calls refused" in words(line_of(text, "Read summary fund information"))
     assert "last used 5 days ago · 6 times" in words(line_of(text, "Read all fund information"))
     assert "1 call refused, since it was not allowed" in words(line_of(text, "Create new funds"))
-    assert "not used in the last 90 days" in words(line_of(text, "Read basic business information"))
+    assert "never used" in words(line_of(text, "Read basic business information"))
     assert "used when somebody signs in" in words(line_of(text, "Know your identity"))
     assert len(re.findall(r'<rect class="chart-calls"', text)) == 2 and len(re.findall(r'<rect class="chart-refused"', text)) == 1
     assert len(re.findall(r'<tr><th scope="row"><time', text)) == 2
     outside = re.sub(r"<(input|form)[^>]*>", "", text)
     assert "funds.summary" not in outside and "offline_access" not in outside
+
+
+def test_the_last_use_is_told_however_long_ago_it_was(
+    browser: FlaskClient, cast: Cast, transaction: Transaction, clock: Clock, old_consent: Consent
+) -> None:
+    add_uses(transaction, old_consent.id, "members.read", now=clock.now(), days_ago=130, calls=12)
+    add_uses(transaction, old_consent.id, "funds.create", now=clock.now(), days_ago=130, calls=12)
+    add_uses(transaction, old_consent.id, "", now=clock.now(), days_ago=130, calls=12)
+    cast.open_session(browser, cast.alice)
+    text = browser.get(PAGE).text
+    line = words(line_of(text, "Read all fund information"))
+    assert "last used 4 months ago Ledgerly can" in line and "has not for 90 days" in line
+    assert "Create new funds" not in text and "named no permission" not in text
+
+
+@pytest.mark.settings(usage_kept_days=100)
+def test_never_is_said_only_where_calls_were_counted_from_the_first_day_on(
+    browser: FlaskClient, cast: Cast, clock: Clock, old_consent: Consent
+) -> None:
+    cast.add_consent(cast.bob, scope="openid funds.summary", granted_at=clock.now() - timedelta(days=99))
+    cast.open_session(browser, cast.alice)
+    alices, bobs = sorted(re.findall(r'<section class="activity-part".*?</section>', browser.get(PAGE).text, re.DOTALL))
+    assert "never used" not in alices and "not used in the last 90 days" in alices
+    assert "never used" in bobs
 
 
 def test_nothing_stands_for_nothing(browser: FlaskClient, cast: Cast, old_consent: Consent) -> None:
