@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 import click
 from flask.cli import AppGroup
@@ -39,9 +39,12 @@ class Later(click.Command):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
+        return self.load().make_context(info_name, args, parent=parent, **extra)
+
+    def load(self) -> click.Command:
+        """The command itself."""
         module, _, attribute = self._target.partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command.make_context(info_name, args, parent=parent, **extra)
+        return cast(click.Command, getattr(import_module(module), attribute))
 
 
 def _reason(error: SQLAlchemyError) -> str:
