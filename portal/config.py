@@ -62,7 +62,7 @@ class Settings:
     mfa: str = "required"
     """PORTAL_MFA: required (nobody connects an application without a second factor) or optional."""
     mail_url: str = "file:instance/mail"
-    """PORTAL_MAIL_URL: smtp://… or file:DIR."""
+    """PORTAL_MAIL_URL: where mail will go, smtp://… or file:DIR; nothing is sent yet."""
     documents_url: str = "file:instance/documents"
     """PORTAL_DOCUMENTS_URL: where the contents of documents lie: file:DIR, or s3://BUCKET/PREFIX?endpoint_url=…&region=…
     (S3-compatible; credentials from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and their kin)."""
