@@ -93,7 +93,7 @@ class Text(Parameter):
     longest: int
     shortest: int = 1
     pattern: str = ONE_LINE
-    expected: str = "without control characters"
+    expected: str = "without control characters or invisible ones"
 
     def read(self, text: str) -> str:
         if not self.shortest <= len(text) <= self.longest or re.fullmatch(self.pattern, text) is None:

@@ -56,12 +56,18 @@ def _text(description: str, **more: Any) -> Schema:
     return {"type": "string", "description": description, **more}
 
 
-ONE_LINE = "^[^\\u0000-\\u001F\\u007F-\\u009F\\u2028-\\u202E\\u2066-\\u2069]*$"
-"""No control characters, and none that turn the direction of what is read."""
+HIDDEN = (
+    "\\u0000-\\u001F\\u007F-\\u009F\\u00AD\\u061C\\u180E\\u200B\\u200E\\u200F\\u2028-\\u202E\\u2060-\\u206F\\uFEFF\\uFFF9-\\uFFFB"
+)
+"""Control characters, and what is invisible or turns the direction of what is read; not the joiners that some scripts need."""
+BLANK = " \\u00A0\\u115F\\u1160\\u1680\\u2000-\\u200A\\u200C\\u200D\\u202F\\u205F\\u2800\\u3000\\u3164\\uFFA0"
+ONE_LINE = f"^[^{HIDDEN}]*$"
+VISIBLE_LINE = f"^[{BLANK}]*[^{BLANK}{HIDDEN}][^{HIDDEN}]*$"
+"""One line with something in it to see."""
 
 
-def _line(most: int, *, least: int = 1, **more: Any) -> Schema:
-    return {"type": "string", "minLength": least, "maxLength": most, "pattern": ONE_LINE, **more}
+def _line(most: int, **more: Any) -> Schema:
+    return {"type": "string", "minLength": 1, "maxLength": most, "pattern": VISIBLE_LINE, **more}
 
 
 ID = _text("Opaque and stable.", examples=["01jzc9x3m0v5k8q2n7d4t6h1rb"])

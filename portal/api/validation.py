@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from portal.api.schemas import AMOUNT, ONE_LINE, SCHEMAS, reference
+from portal.api.schemas import AMOUNT, SCHEMAS, VISIBLE_LINE, reference
 from portal.businesses import abn
 from portal.errors import Unprocessable
 
@@ -146,7 +146,7 @@ FORMATS = {
     "abn": "must be an Australian Business Number: eleven digits without spaces, valid by checksum",
 }
 PATTERNS = {
-    ONE_LINE: "must be one line without control characters",
+    VISIBLE_LINE: "must be one line with something to see in it, and without control characters or marks that turn the direction",
     AMOUNT: "must be an exact decimal in text with two places and at most twelve digits before them, such as 418250.75",
 }
 WORDS: Mapping[str, Callable[[Any], str]] = {

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from portal import db
+from portal.api import validation
 from portal.api.registry import TABLE, Endpoint
 from portal.audit.models import AuditEvent
 from portal.businesses.models import Business
@@ -123,18 +124,49 @@ def test_what_is_no_abn_by_checksum_is_refused(world: World, token: str, abn: An
     assert list(faults(world.call("/funds", token, method="POST", json={**NEW_FUND, "abn": abn}))) == ["#/abn"]
 
 
-@pytest.mark.parametrize("name", ["a\x00b", "a\nb", "a\x1b", "\x85", "a\u202eb", "ends\n", "\u2066x", "", "x" * 201])
+MISLEADING = [
+    "a\x00b", "a\nb", "a\x1b", "\x85", "a\u202eb", "ends\n", "\u2066x", "", "Acme \u200fdnuF", "\u200eAcme", "Ac\u061cme", "Ac\u00adme",
+    "Ac\u200bme", "Ac\u2060me", "\ufeffAcme", " ", "\u00a0\u2003", "\u3164", "\u200d", "\u2800 ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*MISLEADING, "x" * 201])
 def test_a_name_that_misleads_or_breaks_is_refused(world: World, token: str, name: str) -> None:
     assert list(faults(world.call("/funds", token, method="POST", json={**NEW_FUND, "name": name}))) == ["#/name"]
 
 
 @pytest.mark.parametrize(
-    "name", ["O’Brien & Söhne <b>", "ファンド", "🦘 Fund", '"; DROP TABLE funds; --', "{client_name}", "%s%n"]
+    "name",
+    [
+        "O’Brien & Söhne <b>",
+        "ファンド",
+        "می\u200cخواهم",
+        "\u3000ー",
+        " Acme ",
+        "👩\u200d👧 Fund",
+        "🦘 Fund",
+        '"; DROP TABLE funds; --',
+        "{client_name}",
+        "%s%n",
+    ],
 )
 def test_a_name_in_any_script_is_kept_as_it_came(world: World, token: str, name: str) -> None:
     answer = world.call("/funds", token, method="POST", json={**NEW_FUND, "name": name})
     assert world.call(f"/funds/{answer.json['id']}", token).json["name"] == name
     assert told(world) == [f"Ledgerly created the fund {name} and loaded its reference data."]
+
+
+@pytest.mark.parametrize("text", MISLEADING)
+def test_no_other_line_that_is_sent_misleads_either(text: str) -> None:
+    sent: list[tuple[str, dict[str, Any]]] = [
+        ("FundPatch", {"code": text, "tags": [text], "legal_entity_type": text, "address": {"locality": text}}),
+        ("MemberPatch", {"given_name": text, "family_name": text}),
+        ("NewDocument", {"file": "", "name": "a.pdf", "type": "minutes", "tags": [text]}),
+    ]
+    for schema, body in sent:
+        with pytest.raises(validation.Invalid) as refused:
+            validation.check(body, schema)
+        assert len(refused.value.members["errors"]) == sum(name not in ("file", "name", "type") for name in body)
 
 
 # changes
