@@ -64,7 +64,11 @@ def check(
         raise _refusal(found)
     if "access_token" in request.args:
         raise _refusal(Challenge(settings, 400, "invalid_request", "malformed"))
-    limits.spend(connection, found.consent_id, now=now)
+    try:
+        limits.spend(connection, found.consent_id, now=now)
+    except limits.QuotaExceeded:
+        uses.note_refusal(found, scopes, now=now)
+        raise
     if found.effective.opened.isdisjoint(scopes):
         uses.note_refusal(found, scopes, now=now)
         raise _insufficient(found, bearer.insufficient_scope(settings, " ".join(scopes)))

@@ -109,7 +109,7 @@ class Endpoint:
         return self.conditional or self.method == "PUT"
 
     def serve(self, **path: str) -> Response:
-        """Guard, then view, then "last accessed": a call that is refused or fails moves nothing."""
+        """Guard, then view, then "last accessed": a call that is refused or fails moves nothing. Refused ones are counted."""
         return self._write(path) if self.writes else self._read(path)
 
     def _read(self, path: dict[str, str]) -> Response:
@@ -117,9 +117,10 @@ class Endpoint:
         now = db.utcnow()
         with db.reader() as connection:
             access = guard.check(connection, request, self.scopes, settings=app.settings, now=now)
-            given = parameters.read_all(self.query, request.args)
-            call = Call(connection=connection, access=access, now=now, given=given, keyring=app.keyring)
-            made = self.view(call, **path)
+            with uses.Refusals(access, self.scopes, now=now):
+                given = parameters.read_all(self.query, request.args)
+                call = Call(connection=connection, access=access, now=now, given=given, keyring=app.keyring)
+                made = self.view(call, **path)
             uses.note(connection, access, self.scopes, now=now)
         return made if isinstance(made, Response) else answers.reading(made, request)
 
@@ -128,10 +129,11 @@ class Endpoint:
         app: Any = current_app
         with db.reader() as connection:
             access = guard.check(connection, request, self.scopes, settings=app.settings, now=db.utcnow())
-        given = parameters.read_all(self.query, request.args)
-        sent = self.body.read(request, access) if self.body else Sent(None, b"")
-        versions = answers.versions_to_change(request, required=self.conditional) if self.may_be_conditional else None
-        key = idempotency.read_key(request) if self.idempotent else None
+        with uses.Refusals(access, self.scopes, now=db.utcnow()):
+            given = parameters.read_all(self.query, request.args)
+            sent = self.body.read(request, access) if self.body else Sent(None, b"")
+            versions = answers.versions_to_change(request, required=self.conditional) if self.may_be_conditional else None
+            key = idempotency.read_key(request) if self.idempotent else None
 
         connection, now = db.session.connection(), db.utcnow()
         access = guard.check(connection, request, self.scopes, settings=app.settings, now=now)
@@ -140,9 +142,10 @@ class Endpoint:
             versions=versions,
         )  # fmt: skip
         same = idempotency.digest_of(request.method, request.path, sent.digest)
-        reply = idempotency.once(
-            connection, access, key, same, lambda: answers.reply(cast(Answer, self.view(call, **path)), self.status), now=now
-        )
+        with uses.Refusals(access, self.scopes, now=now):
+            reply = idempotency.once(
+                connection, access, key, same, lambda: answers.reply(cast(Answer, self.view(call, **path)), self.status), now=now
+            )
         uses.note(connection, access, self.scopes, now=now)
         return reply.as_response()
 

@@ -88,6 +88,6 @@ class UsageDay(Base):
     calls: Mapped[int]
     """Calls that were answered."""
     refused: Mapped[int]
-    """Calls that were refused, for want of the scope or because the access had ended."""
+    """Calls that were refused: for want of the scope, after the access had ended, over the limit, or for a mistake of their own."""
     last_at: Mapped[datetime | None]
     """The last call that was answered."""

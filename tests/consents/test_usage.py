@@ -14,11 +14,14 @@ from sqlalchemy import create_engine, func, select, text, update
 from sqlalchemy.orm import Session
 
 from portal import Portal, crypto, db
+from portal.api import parameters
 from portal.consents import usage
 from portal.consents.models import Consent, UsageDay
 from portal.consents.usage import Counter
 from portal.oauth.models import AccessToken, RefreshToken
+from tests.api.samples import NEW_FUND
 from tests.api.world import Grant, World
+from tests.support.clock import Clock
 from tests.support.race import at_once
 from tests.support.server import LiveServer
 from tests.support.statements import statements
@@ -96,11 +99,58 @@ def test_reading_about_the_person_and_refreshing_are_uses_too(app: Portal, trans
     assert world.last_accessed(grant) >= began
 
 
-def test_a_call_that_fails_is_neither(app: Portal, transaction: Transaction) -> None:
+def test_a_call_with_a_mistake_in_it_is_a_refusal_and_moves_nothing(app: Portal, transaction: Transaction) -> None:
     world = World(app)
-    grant = world.grant("funds.read")
+    grant = world.grant("funds.read funds.create")
     for path in ("/funds/unknown", "/funds?limit=0", "/funds?cursor=x"):
         assert world.call(path, grant.token).status_code in (400, 404)
+    for sent in ({"data": b"{"}, {"json": NEW_FUND, "headers": {"Idempotency-Key": "ä"}}, {"data": b" " * 1_100_000}):
+        assert world.call("/funds", grant.token, method="POST", content_type="application/json", **sent).status_code in (400, 413)
+    counter_of(app).store()
+    today = counter_of(app).day_of(db.utcnow())
+    assert stored(transaction, grant.consent_id) == {
+        (today, "funds.basic"): (0, 1),
+        (today, "funds.summary"): (0, 2),
+        (today, "funds.create"): (0, 3),
+    }
+    assert last_accessed(transaction, grant) is None
+
+
+def test_a_change_that_is_refused_is_counted_once(app: Portal, transaction: Transaction) -> None:
+    world = World(app)
+    grant, [fund] = world.grant("funds.write"), world.add_funds("Ashby")
+    for version, status in ((None, 428), ('"7"', 412), ('"1"', 200)):
+        headers = {"If-Match": version} if version else {}
+        answer = world.call(f"/funds/{fund}", grant.token, method="PATCH", json={"name": "Birch"}, headers=headers)
+        assert answer.status_code == status
+    counter_of(app).store()
+    assert stored(transaction, grant.consent_id) == {(counter_of(app).day_of(db.utcnow()), "funds.write"): (1, 2)}
+
+
+@pytest.mark.settings(api_calls_per_minute=3)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_is_over_the_limit_is_a_refusal(app: Portal, transaction: Transaction, clock: Clock, method: str) -> None:
+    world = World(app)
+    grant = world.grant("funds.summary funds.create")
+    clock.advance(seconds=60 - clock.now().second)
+    sent = {"json": NEW_FUND} if method == "POST" else {}
+    statuses = [world.call("/funds", grant.token, method=method, **sent).status_code for _ in range(8)]
+    assert statuses == [201 if method == "POST" else 200] * 3 + [429] * 5
+    counter_of(app).store()
+    assert totals(transaction, grant.consent_id) == (3, 5)
+
+
+def test_what_fails_for_a_fault_of_the_portal_is_neither(
+    app: Portal, transaction: Transaction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(app)
+    grant = world.grant("funds.read")
+
+    def fail(*_args: object, **_named: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(parameters, "read_all", fail)
+    assert world.call("/funds", grant.token).status_code == 500
     counter_of(app).store()
     assert stored(transaction, grant.consent_id) == {}
 
