@@ -1,19 +1,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from urllib.parse import urlencode
+from contextlib import suppress
+from datetime import timedelta
+from typing import TypeVar
+from urllib.parse import urlencode, urlsplit
 
+import pyotp
 import pytest
 from playwright.sync_api import Page
+from werkzeug.exceptions import HTTPException
 
 from portal import Portal, db
 from portal.accounts import mfa
 from portal.accounts.models import User
 from tests.flows.conftest import OpenVisitor, Visitor
+from tests.support.pages import pages_of
 from tests.support.signin import Cast
 
 pytestmark = pytest.mark.browser
 LOOKS = [(1280, "light"), (320, "dark")]
+OTHER = {"light": "dark", "dark": "light"}
+LOOKED_AT: set[str] = set()
 SHIFTS = """() => new Promise((resolve) => {
   const moved = [];
   new PerformanceObserver((list) => {
@@ -24,6 +32,18 @@ SHIFTS = """() => new Promise((resolve) => {
   setTimeout(() => resolve(moved), 60);
 })"""
 Look = Callable[..., None]
+Walk = TypeVar("Walk", bound=Callable[..., None])
+
+
+def looks_at(*endpoints: str) -> Callable[[Walk], Walk]:
+    """The pages that a walk looks at: the walk is held to them, and all walks together to the pages there are."""
+
+    def note(walk: Walk) -> Walk:
+        LOOKED_AT.update(endpoints)
+        walk.__dict__["looks_at"] = set(endpoints)
+        return walk
+
+    return note
 
 
 @pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]}-{look[1]}")
@@ -33,20 +53,32 @@ def visitor(request: pytest.FixtureRequest, open_visitor: OpenVisitor) -> Visito
 
 
 @pytest.fixture
-def look(visitor: Visitor, axe: Callable[..., list[str]]) -> Iterator[Look]:
-    """Looks at the page as it stands: axe finds nothing, nothing sticks out, and nothing has moved by itself."""
-    seen: list[str] = []
+def look(request: pytest.FixtureRequest, app: Portal, visitor: Visitor, axe: Callable[..., list[str]]) -> Iterator[Look]:
+    """Looks at the page as it stands: axe finds nothing, nothing sticks out, and nothing has moved by itself.
+
+    Of what axe looks for, the other colour scheme changes the contrast alone.
+    """
+    _, scheme = request.node.callspec.params["visitor"]
+    routes, seen = app.url_map.bind(""), set()
 
     def look(*, waits: bool = False) -> None:
         page = visitor.page
         assert axe(page) == [], page.url
+        page.emulate_media(color_scheme=OTHER[scheme])  # type: ignore[arg-type]
+        assert axe(page, only="color-contrast") == [], f"{page.url} {OTHER[scheme]}"
+        page.emulate_media(color_scheme=scheme)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
         # what a person opened comes when the server has answered, and the browser forgives half a second
         assert waits or page.evaluate(SHIFTS) == [], page.url
-        seen.append(page.url)
+        with suppress(HTTPException):  # an address that opens nothing, on purpose
+            seen.add(routes.match(urlsplit(page.url).path)[0])
 
     yield look
-    assert seen
+    assert seen >= request.function.looks_at
+
+
+def test_every_page_is_looked_at(app: Portal) -> None:
+    assert pages_of(app).keys() == LOOKED_AT
 
 
 def authorization_path(cast: Cast, **changes: str) -> str:
@@ -71,6 +103,7 @@ def send(page: Page, name: str) -> None:
         press(page, name)
 
 
+@looks_at("accounts.sign_in", "accounts.second_factor", "accounts.recovery", "connect.business", "connect.consent")
 def test_the_corridor(visitor: Visitor, look: Look, cast: Cast) -> None:
     page = visitor.page
     page.goto(authorization_path(cast))
@@ -86,6 +119,9 @@ def test_the_corridor(visitor: Visitor, look: Look, cast: Cast) -> None:
     page.get_by_label("Recovery code").wait_for()
     look()
     page.go_back()
+    page.get_by_label("Authentication code").fill("000000")
+    send(page, "Verify")
+    look()
     page.get_by_label("Authentication code").fill(cast.code(cast.priya))
     send(page, "Verify")
     look()
@@ -97,8 +133,26 @@ def test_the_corridor(visitor: Visitor, look: Look, cast: Cast) -> None:
     page.get_by_text("Why Ledgerly asks").first.click()
     page.get_by_text("Technical details").click()
     look()
+    page.evaluate("document.querySelector('[name=duration]:checked').value = 'for ever'")
+    send(page, "Allow access")
+    page.get_by_role("alert").wait_for()
+    look()
 
 
+@looks_at("accounts.enrolment", "accounts.recovery_codes")
+def test_setting_up_a_second_factor_in_the_corridor(visitor: Visitor, look: Look, cast: Cast) -> None:
+    page = visitor.page
+    cast.open_page_session(page, cast.dana)
+    page.goto(authorization_path(cast))
+    key = page.locator("#key").inner_text().replace(" ", "")
+    look()
+    page.get_by_label("Authentication code").fill(pyotp.TOTP(key).now())
+    send(page, "Verify")
+    page.locator(".codes").wait_for()
+    look()
+
+
+@looks_at("connect.business")
 def test_a_role_that_cannot_give_what_is_required(visitor: Visitor, look: Look, cast: Cast) -> None:
     adviser = cast.add_user("Una")
     cast.add_member(adviser, cast.acme, "fund_adviser")
@@ -107,6 +161,7 @@ def test_a_role_that_cannot_give_what_is_required(visitor: Visitor, look: Look, 
     look()
 
 
+@looks_at("connect.consent")
 def test_asking_for_more_than_stands_already(visitor: Visitor, look: Look, cast: Cast) -> None:
     cast.add_consent(scope="openid funds.summary")
     cast.open_page_session(visitor.page, cast.alice)
@@ -117,6 +172,7 @@ def test_asking_for_more_than_stands_already(visitor: Visitor, look: Look, cast:
     look()
 
 
+@looks_at("logout.sign_out_by_link")
 def test_a_partners_link_to_sign_out(visitor: Visitor, look: Look, cast: Cast) -> None:
     page = visitor.page
     page.goto("/oauth/logout?post_logout_redirect_uri=https://evil.example/")
@@ -131,12 +187,14 @@ def test_a_partners_link_to_sign_out(visitor: Visitor, look: Look, cast: Cast) -
     page.wait_for_url("**/login")
 
 
+@looks_at("developers.overview", "developers.problem")
 def test_what_developers_read(visitor: Visitor, look: Look) -> None:
     for path in ("/developers", "/developers/problems/insufficient-scope"):
         visitor.page.goto(path)
         look()
 
 
+@looks_at("connect.consent")
 def test_what_happens_to_a_request_that_is_over(visitor: Visitor, look: Look, cast: Cast) -> None:
     page = visitor.page
     cast.open_page_session(page, cast.alice)
@@ -156,6 +214,7 @@ def test_what_happens_to_a_request_that_is_over(visitor: Visitor, look: Look, ca
     look()
 
 
+@looks_at("accounts.sign_in")
 def test_too_many_attempts(visitor: Visitor, look: Look) -> None:
     page = visitor.page
     page.goto("/login")
@@ -167,6 +226,7 @@ def test_too_many_attempts(visitor: Visitor, look: Look) -> None:
     look()
 
 
+@looks_at("authorize.endpoint", "authorize.resume", "access.table", "connect.consent")
 def test_what_is_refused(visitor: Visitor, look: Look, cast: Cast) -> None:
     page = visitor.page
     for path in (
@@ -183,6 +243,7 @@ def test_what_is_refused(visitor: Visitor, look: Look, cast: Cast) -> None:
         look()
 
 
+@looks_at("authorize.endpoint")
 def test_the_way_back_by_form(visitor: Visitor, look: Look, cast: Cast) -> None:
     cast.open_page_session(visitor.page, cast.alice)
     visitor.page.route("**/js/form-post.js*", lambda route: route.fulfill(body="", content_type="text/javascript"))
@@ -191,12 +252,24 @@ def test_the_way_back_by_form(visitor: Visitor, look: Look, cast: Cast) -> None:
     look()
 
 
+@looks_at(
+    "my_businesses.businesses",
+    "my_businesses.overview",
+    "access.table",
+    "access.people",
+    "activity.show",
+    "businesses.users",
+    "history.events",
+)
 def test_a_business_and_what_reaches_it(visitor: Visitor, look: Look, cast: Cast) -> None:
     page = visitor.page
     tidemark = cast.add_client("tidemark")
     cast.add_consent()
     cast.add_consent(cast.dana, scope="openid funds.write business.read offline_access")
     cast.add_consent(cast.bob, partner=tidemark, scope="openid")
+    cast.add_consent(
+        cast.bob, revoked_at=db.utcnow() - timedelta(hours=1), revoke_reason="user", revoked_by_user_id=cast.alice.id
+    )
     cast.open_page_session(page, cast.alice)
     home = f"/business/{cast.acme.id}"
     for path in (
@@ -241,13 +314,15 @@ def test_a_business_and_what_reaches_it(visitor: Visitor, look: Look, cast: Cast
     look()
 
 
+@looks_at("my_businesses.businesses", "access.table")
 def test_many_businesses_and_none(visitor: Visitor, look: Look, cast: Cast) -> None:
     page = visitor.page
     cast.open_page_session(page, cast.priya)
     page.goto("/businesses")
     look()
-    page.goto(f"/business/{cast.practices[0].id}/access")
-    look()
+    for path in ("access?status=ended", "access"):
+        page.goto(f"/business/{cast.practices[0].id}/{path}")
+        look()
     page.locator("details[data-popup] > summary").first.click()
     look()
     cast.open_page_session(page, cast.add_user("Nora"))
@@ -255,6 +330,7 @@ def test_many_businesses_and_none(visitor: Visitor, look: Look, cast: Cast) -> N
     look()
 
 
+@looks_at("accounts.account", "accounts.enrolment", "accounts.change_password", "accounts.sign_in", "accounts.recovery_codes")
 def test_my_account(visitor: Visitor, look: Look, cast: Cast, app: Portal) -> None:
     page = visitor.page
     cast.open_page_session(page, cast.dana)
@@ -264,13 +340,15 @@ def test_my_account(visitor: Visitor, look: Look, cast: Cast, app: Portal) -> No
     cast.open_page_session(page, cast.alice)
     with app.app_context(), db.transaction() as session:
         mfa.make_recovery_codes(session, app.keyring, session.get_one(User, cast.alice.id), now=db.utcnow())
-    page.goto("/account")
-    look()
+    for path in ("/login?confirm=1", "/account"):
+        page.goto(path)
+        look()
     press(page, "Make new recovery codes")
     page.locator(".codes").wait_for()
     look()
 
 
+@looks_at("styleguide.show")
 def test_every_part_in_every_state(visitor: Visitor, look: Look) -> None:
     visitor.page.goto("/styleguide")
     look()

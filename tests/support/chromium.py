@@ -78,11 +78,16 @@ def _axe_source() -> str:
     return AXE.read_text()
 
 
-def axe(page: Page, *, within: str | None = None) -> list[str]:
-    """What axe finds wrong on the page as it stands (or inside one selector), a line each; empty when nothing."""
+def axe(page: Page, *, within: str | None = None, only: str = "") -> list[str]:
+    """What axe finds wrong on the page as it stands (or inside one selector), a line each; empty when nothing.
+
+    All its rules, or `only` one of them.
+    """
     page.wait_for_load_state()  # a click waits until the next page begins, not until its style is there
-    page.evaluate(_axe_source())
-    options = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(_axe_source())
+    rules = {"type": "rule", "values": [only]} if only else {"type": "tag", "values": RULES}
+    options = {"runOnly": rules, "resultTypes": ["violations"]}
     found = page.evaluate("([root, options]) => axe.run(root || document, options)", [within, options])
     return [
         f"{rule['id']}: {rule['help']}: {node['target']} {node['html'][:200]} {node.get('failureSummary') or ''}"
