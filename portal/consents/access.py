@@ -6,20 +6,22 @@ and applications there are: one that counts and sums up, and one for the first p
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from portal.consents import ending, standing
+from portal.consents.models import UsageDay
 from portal.consents.rows import Application, EndedPart, Part, Viewer, application_of, part_of
 from portal.consents.standing import ENDED
+from portal.db import table_of
 
 PEOPLE_IN_A_ROW = 10
 
 _consent, _client, _user = standing.consent, standing.client, standing.user
-_membership = standing.membership
+_membership, _usage = standing.membership, table_of(UsageDay)
 _ender = _user.alias("ender")
 
 
@@ -56,10 +58,24 @@ def _of(business_id: str, client_id: str) -> tuple[ColumnElement[bool], ColumnEl
 
 
 def list_people(
-    session: Session, business_id: str, client_id: str, viewer: Viewer, *, after: str | None, limit: int
+    session: Session,
+    business_id: str,
+    client_id: str,
+    viewer: Viewer,
+    *,
+    after: str | None,
+    limit: int,
+    used_since: date | None = None,
 ) -> tuple[list[Part], str | None]:
-    """Everyone whose access an application has, the latest grant first, and where the next page begins."""
-    query = _people(viewer).where(*_of(business_id, client_id), _is_current(viewer))
+    """Everyone whose access an application has, the latest grant first, and where the next page begins.
+
+    With `used_since`, what has ended is among it as well, when there was a call to it from that day on.
+    """
+    wanted = _is_current(viewer)
+    if used_since is not None:
+        calls = select(_usage.c.day).where(_usage.c.consent_id == _consent.c.id, _usage.c.day >= used_since)
+        wanted = or_(wanted, calls.exists())
+    query = _people(viewer).where(*_of(business_id, client_id), wanted)
     if after:
         query = query.where(_consent.c.id < after)
     rows = session.execute(query.order_by(_consent.c.id.desc()).limit(limit + 1)).all()

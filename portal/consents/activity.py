@@ -109,9 +109,14 @@ class Used:
 NOTHING = Used(0, 0, None)
 
 
+def first_day(today: date) -> date:
+    """With which the window begins."""
+    return today - timedelta(days=WINDOW_DAYS - 1)
+
+
 def chart(session: Session, business_id: str, client_id: str, *, today: date) -> Chart:
     """What all consents of an application did in this business, ended ones included."""
-    first = today - timedelta(days=WINDOW_DAYS - 1)
+    first = first_day(today)
     query = (
         select(_usage.c.day, func.sum(_usage.c.calls).label("calls"), func.sum(_usage.c.refused).label("refused"))
         .join(_consent, _consent.c.id == _usage.c.consent_id)
@@ -147,7 +152,7 @@ def of_parts(
     session: Session, parts: Sequence[Part], *, required: Collection[str], today: date, now: datetime
 ) -> list[PartActivity]:
     """Each person's part with its lines; one statement for all of them."""
-    lately = _usage.c.day > today - timedelta(days=WINDOW_DAYS)
+    lately = _usage.c.day >= first_day(today)
     query = (
         select(
             _usage.c.consent_id,

@@ -76,10 +76,11 @@ def _view(member: Membership, client_id: str) -> dict[str, Any]:
     client = activity.find_client(db.session, member.business_id, client_id)
     if client is None:
         raise NotFound
-    parts, next_after = access.list_people(
-        db.session, member.business_id, client_id, viewer, after=web.cursor("after"), limit=PEOPLE_PER_PAGE
-    )
     today = usage.counter().day_of(viewer.now)
+    parts, next_after = access.list_people(
+        db.session, member.business_id, client_id, viewer,
+        after=web.cursor("after"), limit=PEOPLE_PER_PAGE, used_since=activity.first_day(today),
+    )  # fmt: skip
     settings: Settings = current_app.settings  # type: ignore[attr-defined]
     home = url_for("activity.show", business_id=member.business_id, client_id=client_id)
     return {

@@ -86,7 +86,15 @@ def _activity(now: datetime) -> dict[str, Any]:
     """Three months of calls, and a line of each kind."""
     line = Line(scope="", calls=0, refused=0, last_at=None, is_allowed=True, is_required=False, is_unused=False, used=(), keep=())
     lines = (
-        replace(line, scope="funds.read", is_unused=True, used=("funds.summary",), keep=("funds.summary",)),
+        replace(
+            line,
+            scope="funds.read",
+            calls=9,
+            last_at=now - timedelta(days=3),
+            is_unused=True,
+            used=("funds.summary",),
+            keep=("funds.summary",),
+        ),
         replace(line, scope="members.read", calls=1200, last_at=now - timedelta(hours=3)),
         replace(line, scope="funds.summary", is_required=True, is_unused=True),
         replace(line, scope="business.read", last_at=now - timedelta(days=130), is_unused=True),

@@ -124,6 +124,28 @@ def test_each_person_has_their_own_part(
     assert "8 times" in told[cast.alice.name]
 
 
+def test_what_was_used_of_access_that_has_ended_is_told_and_nothing_is_offered(
+    browser: FlaskClient, cast: Cast, transaction: Transaction, clock: Clock
+) -> None:
+    now, days = clock.now(), timedelta(days=1)
+    over = {"scope": OFFLINE, "granted_at": now - 200 * days, "revoked_at": now - 5 * days, "revoke_reason": "user"}
+    alices, _unused = cast.add_consent(cast.alice, **over), cast.add_consent(cast.dana, **over)
+    bobs = cast.add_consent(cast.bob, scope=OFFLINE, granted_at=now - 200 * days, expires_at=now - 95 * days)
+    add_uses(transaction, alices.id, "members.read", now=now, days_ago=6, calls=12)
+    add_uses(transaction, bobs.id, "members.read", now=now, days_ago=89, calls=0, refused=3)
+    add_uses(transaction, bobs.id, "members.read", now=now, days_ago=95, calls=9)
+    cast.open_session(browser, cast.alice)
+    assert f'href="{PAGE}"' in browser.get(f"{TABLE}?status=ended").text
+    parts = re.findall(r'<section class="activity-part".*?</section>', browser.get(PAGE).text, re.DOTALL)
+    told = {part.split("What ")[1].split(" allowed")[0]: part for part in parts}
+    assert set(told) == {cast.alice.name, cast.bob.name}
+    assert "ended 5 days ago" in words(told[cast.alice.name]) and "last used 6 days ago · 12 times" in words(
+        told[cast.alice.name]
+    )
+    assert "last used 3 months ago · 3 calls refused" in words(told[cast.bob.name])
+    assert "<form" not in "".join(parts) and "used-advice" not in "".join(parts)
+
+
 def test_with_htmx_the_row_gets_what_the_page_shows(
     browser: FlaskClient, cast: Cast, transaction: Transaction, clock: Clock, old_consent: Consent
 ) -> None:
