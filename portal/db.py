@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import sqlite3
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,7 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from werkzeug.local import LocalProxy
 
@@ -39,6 +41,7 @@ from portal.config import Settings
 
 ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 SQLITE_BUSY_SECONDS = 10
+SQLITE_MOMENT_MILLISECONDS = 100
 AT_HAND_SECONDS = 60
 
 
@@ -234,6 +237,25 @@ def reader() -> AbstractContextManager[Connection]:
     To be used in a `with`, which gives it back.
     """
     return current_database().machine_connection()
+
+
+def unless_busy(connection: Connection, write: Callable[[], int]) -> int | None:
+    """What `write` returns; None when it would have to wait on SQLite, which has one lock for all that write.
+
+    For what a call that reads writes by the way, and a later one can write as well.
+    """
+    if connection.dialect.name != "sqlite":
+        return write()
+    driver: Any = connection.connection.driver_connection
+    driver.execute(f"PRAGMA busy_timeout = {SQLITE_MOMENT_MILLISECONDS}")
+    try:
+        return write()
+    except OperationalError as error:
+        if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
+            raise
+        return None
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_SECONDS * 1000}")
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from flask import Flask, Response, current_app, g
 from sqlalchemy import Connection, bindparam, case
 from sqlalchemy.dialects import postgresql, sqlite
 
+from portal import db
 from portal.api.models import CallWindow
 from portal.db import table_of
 from portal.errors import TooManyRequests
@@ -99,8 +100,11 @@ class Limits:
         if due:
             total = self._settle(connection, consent_id, minute, due)
             with self._lock:
-                count.settled = max(count.settled, total)
-            is_over = total > self.quota
+                if total is None:  # somebody else writes, and a later call will add them
+                    count.settled, count.own = count.settled - due, count.own + due
+                else:
+                    count.settled = max(count.settled, total)
+            is_over = total is not None and total > self.quota
         if is_over:
             raise _exceeded(WINDOW_SECONDS - second)
         return max(0, self.quota - count.settled - count.own)
@@ -110,11 +114,11 @@ class Limits:
             self._minute, self._counts = minute, {}
         return self._counts.setdefault(consent_id, Count())
 
-    def _settle(self, connection: Connection, consent_id: str, minute: int, due: int) -> int:
-        """What all workers have counted, `due` included; 0 when their clocks are in a later minute already."""
+    def _settle(self, connection: Connection, consent_id: str, minute: int, due: int) -> int | None:
+        """What all workers have counted, `due` included; 0 when their clocks are in a later minute already, None when busy."""
         named = {"consent": consent_id, "now_at": minute, "more": due}
-        row = connection.execute(SETTLE[connection.dialect.name], named).first()
-        return row.calls if row is not None else 0
+        statement = SETTLE[connection.dialect.name]
+        return db.unless_busy(connection, lambda: connection.execute(statement, named).scalar() or 0)
 
 
 def init_app(app: Flask) -> None:

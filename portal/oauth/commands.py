@@ -80,14 +80,18 @@ def prune_tokens_command() -> None:
     app: Any = current_app
     now, most = db.utcnow(), pruning.AT_ONCE
     before = usage.counter().day_of(now) - timedelta(days=app.settings.usage_kept_days)
-    with db.transaction() as session:
-        gone = pruning.prune(session, now=now)
-    authorizations = _in_batches(lambda session: pruning.prune_authorizations(session, now=now), most)
+
+    def all_of(prune: Callable[..., int]) -> int:
+        return _in_batches(lambda session: prune(session, now=now), most)
+
+    access_tokens, refresh_tokens = all_of(pruning.prune_access_tokens), all_of(pruning.prune_refresh_tokens)
+    authorizations = all_of(pruning.prune_authorizations)
+    pushed_requests, assertion_ids = all_of(pruning.prune_pushed_requests), all_of(pruning.prune_assertion_ids)
     uses = _in_batches(lambda session: usage.prune(session, before=before, most=most), most)
     ends = lapsing.record_all(db.current_database().pages, now=now)
     click.echo(
-        f"Deleted {gone.access_tokens} access tokens, {gone.refresh_tokens} refresh tokens, {authorizations} authorizations, "
-        f"{gone.pushed_requests} pushed requests, {gone.assertion_ids} assertion ids and {uses} counts of uses. "
+        f"Deleted {access_tokens} access tokens, {refresh_tokens} refresh tokens, {authorizations} authorizations, "
+        f"{pushed_requests} pushed requests, {assertion_ids} assertion ids and {uses} counts of uses. "
         f"Recorded the ends of {ends} consents."
     )
 

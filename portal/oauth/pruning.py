@@ -7,10 +7,9 @@ that is presented again ends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, CursorResult, Delete, delete, exists, or_, select
+from sqlalchemy import ColumnElement, CursorResult, Delete, Table, delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from portal.clients.models import AssertionId
@@ -28,33 +27,33 @@ AT_ONCE = 5000
 
 _access, _refresh = table_of(AccessToken), table_of(RefreshToken)
 _authorization, _consent = table_of(Authorization), table_of(Consent)
+_pushed, _assertion = table_of(PushedRequest), table_of(AssertionId)
 
 
-@dataclass(frozen=True)
-class Pruned:
-    """How many rows of each kind were deleted."""
-
-    access_tokens: int
-    refresh_tokens: int
-    pushed_requests: int
-    assertion_ids: int
+def prune_access_tokens(session: Session, *, now: datetime) -> int:
+    """Delete AT_ONCE at most, as each of these does, and return how many; for the night, since whole tables are read."""
+    return _prune(session, _access, _access.c.expires_at < now - KEEP_ACCESS_TOKENS)
 
 
-def prune(session: Session, *, now: datetime) -> Pruned:
-    """Delete what expired long enough ago; for the night, since it looks through whole tables."""
-    pushed, assertions = table_of(PushedRequest), table_of(AssertionId)
-    return Pruned(
-        access_tokens=_rows(session, delete(_access).where(_access.c.expires_at < now - KEEP_ACCESS_TOKENS)),
-        refresh_tokens=_rows(session, delete(_refresh).where(_is_over(now - KEEP_REFRESH_TOKENS))),
-        pushed_requests=_rows(session, delete(pushed).where(pushed.c.expires_at < now)),
-        assertion_ids=_rows(session, delete(assertions).where(assertions.c.expires_at < now)),
-    )
+def prune_refresh_tokens(session: Session, *, now: datetime) -> int:
+    """Delete those of lines and consents that ended."""
+    return _prune(session, _refresh, _is_over(now - KEEP_REFRESH_TOKENS))
+
+
+def prune_pushed_requests(session: Session, *, now: datetime) -> int:
+    """Delete those that nobody came back with in time."""
+    return _prune(session, _pushed, _pushed.c.expires_at < now)
+
+
+def prune_assertion_ids(session: Session, *, now: datetime) -> int:
+    """Delete those of assertions that have expired, and so are good no more anyway."""
+    return _prune(session, _assertion, _assertion.c.expires_at < now)
 
 
 def prune_authorizations(session: Session, *, now: datetime) -> int:
-    """Delete authorizations that no token is left of and none can come to, AT_ONCE at most; after `prune`.
+    """Delete authorizations that no token is left of and none can come to; after the tokens.
 
-    Returns how many. Never redeemed ones are among them. The joins are such that each table is read once, without an index.
+    Never redeemed ones are among them. The joins are such that each table is read once, without an index.
     """
     is_left_of_none = _access.c.authorization_id.is_(None) & _refresh.c.authorization_id.is_(None)
     over = (
@@ -65,6 +64,10 @@ def prune_authorizations(session: Session, *, now: datetime) -> int:
         .limit(AT_ONCE)
     )
     return _rows(session, delete(_authorization).where(_authorization.c.id.in_(over)))
+
+
+def _prune(session: Session, table: Table, is_over: ColumnElement[bool]) -> int:
+    return _rows(session, delete(table).where(table.c.digest.in_(select(table.c.digest).where(is_over).limit(AT_ONCE))))
 
 
 def _is_over(before: datetime) -> ColumnElement[bool]:

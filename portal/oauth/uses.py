@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 from werkzeug.exceptions import HTTPException
 
+from portal import db
 from portal.consents import usage
 from portal.errors import PortalError
 from portal.oauth import tokens
@@ -26,8 +27,9 @@ def note(connection: Connection, access: AccessLookup, scopes: Sequence[str], *,
     counter.count(access.consent_id, _needed(access, scopes), now=now)
     last = access.last_accessed_at
     if (last is None or now - last >= LAST_ACCESSED_EVERY) and counter.claim(access.consent_id, last):
-        before = now - LAST_ACCESSED_EVERY
-        tokens.TOUCH_CONSENT.run(connection, consent_id=access.consent_id, before=before, now=now)
+        named = {"consent_id": access.consent_id, "before": now - LAST_ACCESSED_EVERY, "now": now}
+        # Where somebody else is writing, the next call does it; the claim is free again when the counts are stored.
+        db.unless_busy(connection, lambda: tokens.TOUCH_CONSENT.run(connection, **named))
 
 
 def note_refusal(access: AccessLookup | None, scopes: Sequence[str], *, now: datetime) -> None:

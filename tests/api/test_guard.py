@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from portal import crypto, db
 from portal.accounts.models import BrowserSession, User
@@ -264,6 +265,18 @@ def test_last_accessed_moves_at_the_first_call_and_then_once_a_minute(world: Wor
     world.change(Consent, Consent.id == grant.consent_id, last_accessed_at=first - timedelta(seconds=61))
     world.call("/funds", grant.token)
     assert world.last_accessed(grant) >= first
+
+
+def test_a_call_that_reads_is_answered_while_somebody_else_writes_and_a_later_one_moves_last_accessed(world: World) -> None:
+    """On PostgreSQL the consent is locked, on SQLite everything is."""
+    grant = world.grant("funds.summary")
+    with world.app.extensions["portal-database"].pages.begin() as somebody:
+        somebody.execute(update(Consent).where(Consent.id == grant.consent_id).values(scope="funds.summary"))
+        assert [world.call("/funds", grant.token).status_code for _ in range(3)] == [200] * 3
+    assert world.last_accessed(grant) is None
+    assert world.app.extensions["portal-usage"].store()
+    world.call("/funds", grant.token)
+    assert world.last_accessed(grant) is not None
 
 
 def test_last_accessed_never_moves_by_a_call_that_is_refused(world: World) -> None:

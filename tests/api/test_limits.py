@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from itertools import cycle, islice
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from portal import Portal, db
 from portal.api.limits import STEPS, Limits, QuotaExceeded
 from portal.api.models import CallWindow
 from portal.config import Settings, SettingsError
+from portal.consents.models import Consent
 from portal.funds.models import Fund
 from tests.api.samples import NEW_FUND
 from tests.api.world import World
@@ -73,6 +74,15 @@ def test_a_quiet_consent_causes_no_write_and_a_busy_one_few(world: World) -> Non
     assert stored(world, consent_id) == 10
     let_through(world, [worker], 9, consent_id=consent_id)
     assert stored(world, consent_id) == 10
+
+
+def test_what_cannot_be_added_while_somebody_else_writes_is_added_later(world: World) -> None:
+    consent_id, worker = world.grant("funds.summary").consent_id, Limits(40)
+    with world.app.extensions["portal-database"].pages.begin() as somebody:
+        somebody.execute(update(Consent).where(Consent.id == consent_id).values(last_accessed_at=NOON))
+        assert let_through(world, [worker], 3, consent_id=consent_id) == [True] * 3
+    assert let_through(world, [worker], 40, consent_id=consent_id) == [True] * 37 + [False] * 3
+    assert stored(world, consent_id) == 40
 
 
 def test_each_minute_and_each_consent_has_a_quota_of_its_own(world: World) -> None:

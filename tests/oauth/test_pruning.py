@@ -98,6 +98,23 @@ def test_codes_that_nobody_redeemed_and_lines_that_no_token_is_left_of_go_in_bat
         assert "not known" in (corridor.redeem(code).json or {})["error_description"]
 
 
+def test_tokens_go_in_batches(
+    app: Portal, corridor: Corridor, clock: Clock, transaction: Transaction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "AT_ONCE", 2)
+    newest = connected(corridor)
+    for _ in range(6):
+        newest = corridor.refresh(newest["refresh_token"]).json or {}
+    clock.advance(days=2)
+    with transaction() as session:
+        assert pruning.prune_access_tokens(session, now=clock.now()) == 2
+    assert "5 access tokens, 0 refresh tokens" in prune(app)
+    clock.advance(days=365 + pruning.KEEP_REFRESH_TOKENS.days)
+    with transaction() as session:
+        assert pruning.prune_refresh_tokens(session, now=clock.now()) == 2
+    assert "5 refresh tokens, 1 authorizations" in prune(app)
+
+
 def test_counts_of_uses_go_when_they_are_older_than_the_setting_says(
     app: Portal, clock: Clock, transaction: Transaction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
