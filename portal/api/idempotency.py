@@ -84,9 +84,10 @@ def read_key(request: Request) -> str | None:
     return key
 
 
-def digest_of(method: str, path: str, body_digest: bytes) -> bytes:
-    """What makes a call the same call."""
-    return hashlib.sha256(f"{method} {path}\n".encode("utf-8", "surrogatepass") + body_digest).digest()
+def digest_of(method: str, path: str, body_digest: bytes, versions: frozenset[int] | None) -> bytes:
+    """What makes a call the same call; `versions` are those that it is for, or None when it named none."""
+    named = "any" if versions is None else sorted(versions)
+    return hashlib.sha256(f"{method} {path} {named}\n".encode("utf-8", "surrogatepass") + body_digest).digest()
 
 
 def once(

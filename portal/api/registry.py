@@ -141,7 +141,7 @@ class Endpoint:
             connection=connection, access=access, now=now, given=given, keyring=app.keyring, session=db.session, body=sent.value,
             versions=versions,
         )  # fmt: skip
-        same = idempotency.digest_of(request.method, request.path, sent.digest)
+        same = idempotency.digest_of(request.method, request.path, sent.digest, versions)
         with uses.Refusals(access, self.scopes, now=now):
             reply = idempotency.once(
                 connection, access, key, same, lambda: answers.reply(cast(Answer, self.view(call, **path)), self.status), now=now

@@ -42,6 +42,23 @@ def test_the_first_answer_is_given_even_when_the_fund_has_changed_since(world: W
     assert create(world, token).data == first.data
 
 
+def test_the_same_body_for_another_version_is_another_call(world: World, token: str) -> None:
+    [fund_id] = world.add_funds("Bluegum Super Fund")
+
+    def load(*tags: str, key: str = "one") -> Any:
+        headers = {"Idempotency-Key": key, **({"If-Match": ", ".join(tags)} if tags else {})}
+        return world.call(f"/funds/{fund_id}/reference-data", token, method="PUT", headers=headers, json=REFERENCE_DATA)
+
+    assert load(key="zero").headers["ETag"] == '"1"'
+    first = load('"1"', '"7"')
+    assert (first.status_code, load('"7"', '"1"').data) == (200, first.data)
+    before = state(world)
+    for others in (['"1"'], ['"2"'], ['"no version"'], []):
+        answer = load(*others)
+        assert (answer.status_code, answer.json["type"].rpartition("/")[2]) == (422, "idempotency-key-reused")
+    assert state(world) == before
+
+
 def test_the_same_body_in_other_words_is_the_same_body(world: World, token: str) -> None:
     first = create(world, token)
     turned = json.dumps(dict(reversed(NEW_FUND.items())), indent=2, ensure_ascii=False)
