@@ -83,7 +83,7 @@ def test_each_reference_leads_somewhere(document: dict[str, Any]) -> None:
 
 def test_each_call_names_its_scopes_and_the_scheme_knows_them(document: dict[str, Any], world: World) -> None:
     flow = document["components"]["securitySchemes"]["portal"]["flows"]["authorizationCode"]
-    assert flow["scopes"] == {name: title(name) for name in CATALOGUE}
+    assert flow["scopes"] == {name: title(name, brand=world.app.settings.brand) for name in CATALOGUE}
     assert flow["authorizationUrl"] == f"{world.app.settings.issuer}/oauth/authorize"
     described = {operation["operationId"]: operation for _path, _method, operation in operations(document)}
     for line in TABLE:
