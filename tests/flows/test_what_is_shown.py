@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -78,3 +79,33 @@ def test_each_persons_part_stands_beside_them_and_ends_alone(open_visitor: OpenV
     expect(page.get_by_text("2 people")).to_have_count(0)
     page.get_by_role("button", name="Undo").click()
     expect(alice).to_be_visible()
+
+
+def test_the_access_table_is_printed_as_a_list_of_all_that_is_allowed(open_visitor: OpenVisitor, cast: Cast) -> None:
+    cast.add_consent(cast.bob, scope="openid")
+    for number in range(30):
+        cast.add_consent(partner=cast.add_client(f"partner-{number}"), scope=cast.ledgerly.scope)
+    page = open_visitor().page
+    cast.open_page_session(page, cast.alice)
+    page.goto(f"/business/{cast.acme.id}/access")
+    printed, chips = page.get_by_text("printed"), page.locator("tr.access-row .chip")
+    only_on_paper = page.locator("li.print-only .chip")
+    only_on_screen = page.locator("button, .filters, .fold, .activity-row, .foot, .count a")
+    assert only_on_paper.count() >= 30 and only_on_screen.count() > 100
+    expect(only_on_paper.first).to_be_hidden()
+    page.emulate_media(media="print")
+    expect(printed).to_contain_text(re.compile(r"ABN 51 824 753 556 .* printed \d+ \w{3} 20\d\d, \d+:\d\d [ap]m"))
+    expect(printed).to_be_visible()
+    expect(page.locator("tr.access-row:visible")).to_have_count(31)
+    expect(chips.and_(page.locator(":visible"))).to_have_count(chips.count())
+    expect(only_on_screen.and_(page.locator(":visible"))).to_have_count(0)
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) > 1
+
+
+def test_nothing_moves_for_who_wants_it_so(open_visitor: OpenVisitor) -> None:
+    page = open_visitor(reduced_motion="no-preference").page
+    page.goto("/login")
+    moves = "getComputedStyle(document.querySelector('.button')).transitionDuration"
+    assert "0.1" in page.evaluate(moves)
+    page.emulate_media(reduced_motion="reduce")
+    assert set(page.evaluate(moves).split(", ")) == {"0s"}
