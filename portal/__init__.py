@@ -15,7 +15,7 @@ from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
-from portal import accounts, api, businesses, clients, consents, db, demo, errors, funds, health, logs, oauth, web
+from portal import accounts, api, businesses, clients, consents, csrf, db, demo, errors, funds, health, logs, oauth, web
 from portal.accounts import sessions
 from portal.commands import Later
 from portal.config import Settings
@@ -106,7 +106,7 @@ def create_app(settings: Settings | None = None) -> Portal:
     login.request_loader(sessions.load_current_user)
     # Nobody is remembered beyond their session, and looking for such a cookie would load the session of every request.
     app.after_request_funcs[None].remove(login._update_remember_cookie)
-    csrf = web.guard_forms(app)
+    guard = csrf.guard_forms(app)
 
     # the rooms, bottom to top
     health.init_app(app)
@@ -115,8 +115,8 @@ def create_app(settings: Settings | None = None) -> Portal:
     businesses.init_app(app)
     clients.init_app(app, scopes=tuple(CATALOGUE), signing_algorithms=ALGORITHMS)
     consents.init_app(app)
-    oauth.init_app(app, csrf)
+    oauth.init_app(app, guard)
     funds.init_app(app)
-    api.init_app(app, csrf)
+    api.init_app(app, guard)
     demo.init_app(app)
     return app

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import re
@@ -18,11 +17,11 @@ from zoneinfo import ZoneInfo
 
 from flask import Flask, Request, Response, current_app, g, redirect, request, url_for
 from flask_login import current_user
-from flask_wtf import CSRFProtect
 from markupsafe import Markup, escape
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from portal import packing
 from portal.config import Settings
 from portal.db import utcnow
 from portal.errors import BadRequest
@@ -31,7 +30,6 @@ from portal.logs import TOKEN_SHAPE, Origin, origin, request_log
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-COMPRESSED = ("text/css", "text/javascript", "image/svg+xml", "text/html")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 """RFC 9110 §9.2.1."""
 HEALTH_PATHS = ("/healthz", "/readyz")
@@ -78,19 +76,6 @@ def _arrive() -> None:
         raise BadRequest("This address is not the portal’s. Check the address you opened.", detail="untrusted host")
 
 
-def guard_forms(app: Flask) -> CSRFProtect:
-    """Refuse whatever may change something and comes without the token of a form of ours, but for views that are made exempt."""
-    app.config["WTF_CSRF_CHECK_DEFAULT"] = False  # which would look at what only reads, too
-    csrf = CSRFProtect(app)
-
-    def check_token() -> None:
-        if current_request().method not in SAFE_METHODS:
-            csrf.protect(apply_exemptions=True)
-
-    app.before_request(check_token)
-    return csrf
-
-
 def network_address(asked: Request) -> str | None:
     """Where a request comes from, as far as our columns hold it; a wrong count of proxies would let anybody write here."""
     return asked.remote_addr and asked.remote_addr[:64]
@@ -122,28 +107,7 @@ def _leave_as_page(response: Response, asked: Request) -> None:
         extra = "".join(f" {origin}" for origin in g.get("form_action", ()))
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY.format(extra=extra)
         response.headers.setdefault("Cache-Control", "no-store")
-    if asked.endpoint == "static" or "may_be_packed" in g:
-        _compress(response)
-
-
-def _compress(response: Response) -> None:
-    """Style sheets, scripts and public pages go out packed. Other pages hold tokens, which packing would give away (BREACH)."""
-    response.vary.add("Accept-Encoding")
-    if response.status_code != 200 or response.mimetype not in COMPRESSED or request.method != "GET":
-        return
-    if request.accept_encodings["gzip"] <= 0 or "Range" in request.headers:
-        return
-    etag, _ = response.get_etag()
-    response.direct_passthrough = False
-    response.set_data(_packed(response.get_data()))
-    response.headers["Content-Encoding"] = "gzip"
-    if etag:
-        response.set_etag(etag, weak=True)
-
-
-@cache
-def _packed(content: bytes) -> bytes:
-    return gzip.compress(content, 9, mtime=0)
+    packing.pack(response, asked)
 
 
 def current_request() -> Request:
@@ -201,11 +165,6 @@ def _known_to_templates() -> dict[str, Any]:
         "step": None,
         "asking": None,
     }
-
-
-def allow_packing() -> None:
-    """Let this page go out packed: it holds no token and nothing of anybody's, and is large."""
-    g.may_be_packed = True
 
 
 def allow_form_action(origin: str) -> None:

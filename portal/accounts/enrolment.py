@@ -10,7 +10,7 @@ from flask_login import current_user, login_required
 from markupsafe import Markup
 from werkzeug import Response
 
-from portal import db
+from portal import db, packing
 from portal.accounts import mfa, sessions, signin
 from portal.accounts.forms import CodeForm
 from portal.accounts.journey import Journey
@@ -105,6 +105,7 @@ def recovery_codes() -> Response:
     codes = mfa.unseal_codes(_app().keyring, here.get(SHOWN_ONCE), user.id)
     if SHOWN_ONCE in here:
         del here[SHOWN_ONCE]
+    packing.keep_unpacked()
     page = render_template(
         "accounts/recovery_codes.html",
         codes=codes,
@@ -149,6 +150,7 @@ def _setup_page(form: Any, journey: Journey, secret: str, status: int = 200) -> 
     settings = sessions.current_settings()
     uri = mfa.provisioning_uri(secret, email=current_user.email, brand=settings.brand)
     form.code.data = ""
+    packing.keep_unpacked()
     page = render_template(
         "accounts/enrolment.html",
         form=form,

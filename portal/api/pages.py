@@ -8,10 +8,8 @@ from typing import Any, cast
 
 from flask import Blueprint, current_app, render_template
 from flask.typing import ResponseReturnValue
-from flask_login import current_user
 from markupsafe import Markup, escape
 
-from portal import web
 from portal.api import curl, examples, limits, openapi, outline, problems
 from portal.api.guard import WHAT_TO_DO
 from portal.api.operations import parameters_of, path_of
@@ -43,8 +41,6 @@ def code_words(text: str) -> Markup:
 def overview() -> ResponseReturnValue:
     """How a partner's developer begins, what a token opens, every call with examples, and every kind of problem."""
     settings = _settings()
-    if not current_user.is_authenticated:
-        web.allow_packing()
     return render_template(
         "api/developers.html",
         issuer=settings.issuer,

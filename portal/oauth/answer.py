@@ -7,7 +7,7 @@ from urllib.parse import quote_plus
 from authlib.oauth2 import OAuth2Error
 from flask import Response, make_response, render_template
 
-from portal import web
+from portal import packing, web
 from portal.oauth.request import AuthorizationRequest, Refusal, return_host, return_origin
 
 
@@ -42,6 +42,7 @@ def _send(redirect_uri: str, mode: str, members: dict[str, str], state: str | No
 def _post(redirect_uri: str, members: dict[str, str]) -> Response:
     """OAuth 2.0 Form Post Response Mode §2: a form that a script of ours sends, and a button for browsers without."""
     web.allow_form_action(return_origin(redirect_uri))
+    packing.keep_unpacked()
     return make_response(
         render_template("oauth/form_post.html", action=redirect_uri, members=members, host=return_host(redirect_uri))
     )

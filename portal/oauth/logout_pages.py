@@ -15,7 +15,7 @@ from flask_login import current_user
 from flask_wtf.csrf import validate_csrf
 from wtforms.validators import ValidationError
 
-from portal import db, web
+from portal import csrf, db, web
 from portal.accounts import sessions
 from portal.accounts.models import BrowserSession
 from portal.audit.record import record
@@ -72,7 +72,7 @@ def sign_out_by_form() -> Response:
     if "csrf_token" not in request.form:
         return web.see_other(f"{url_for('logout.sign_out_by_link')}?{read(body).raw}")
     try:
-        validate_csrf(request.form["csrf_token"])
+        validate_csrf(csrf.unmask(request.form["csrf_token"]))
     except ValidationError as error:
         raise FormOutOfDate(detail=str(error)) from None
     asked = read(request.form.get("request", "").encode())
