@@ -22,9 +22,9 @@ from portal.accounts.models import BrowserSession, User
 from portal.config import Settings
 
 TOUCH_AFTER = timedelta(seconds=60)
-AFTER_ENDING = "portal-after-sessions"
 AfterEnding = Callable[[Session, Sequence[str], datetime], object]
 """What a room above this one does in the same transaction when sessions have ended: the database, their ids, and when."""
+_after_ending: list[AfterEnding] = []
 
 
 class ServerSession(SessionMixin):
@@ -189,7 +189,7 @@ def _end(session: Session, *which: ColumnElement[bool], reason: str, now: dateti
     """One write; and what depends on these sessions is told in the same transaction."""
     claim = update(BrowserSession).where(*which, BrowserSession.ended_at.is_(None)).values(ended_at=now, end_reason=reason)
     ended = session.scalars(claim.returning(BrowserSession.id)).all()
-    for tell in current_app.extensions[AFTER_ENDING] if ended else ():
+    for tell in _after_ending if ended else ():
         tell(session, ended, now)
     return len(ended)
 
@@ -238,12 +238,12 @@ def prune(session: Session, *, before: datetime) -> int:
 
 def init_app(app: Flask) -> None:
     app.session_interface = DatabaseSessionInterface(current_settings(app))
-    app.extensions[AFTER_ENDING] = []
 
 
-def after_ending(app: Flask, tell: AfterEnding) -> None:
-    """Have this called whenever sessions are ended."""
-    app.extensions[AFTER_ENDING].append(tell)
+def after_ending(tell: AfterEnding) -> None:
+    """Have this called whenever sessions are ended, once however many applications there are in this process."""
+    if tell not in _after_ending:
+        _after_ending.append(tell)
 
 
 def current_settings(app: Flask | None = None) -> Settings:

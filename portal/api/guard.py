@@ -60,17 +60,17 @@ def check(
     """
     found = bearer.find(connection, request, settings, now=now)
     if isinstance(found, Challenge):
-        uses.note_refusal(found.access, scopes, now=now)
+        uses.note_refusal(connection, found.access, scopes, now=now)
         raise _refusal(found)
     if "access_token" in request.args:
         raise _refusal(Challenge(settings, 400, "invalid_request", "malformed"))
     try:
         limits.spend(connection, found.consent_id, now=now)
     except limits.QuotaExceeded:
-        uses.note_refusal(found, scopes, now=now)
+        uses.note_refusal(connection, found, scopes, now=now)
         raise
     if found.effective.opened.isdisjoint(scopes):
-        uses.note_refusal(found, scopes, now=now)
+        uses.note_refusal(connection, found, scopes, now=now)
         raise _insufficient(found, bearer.insufficient_scope(settings, " ".join(scopes)))
     return found
 

@@ -117,7 +117,7 @@ class Endpoint:
         now = db.utcnow()
         with db.reader() as connection:
             access = guard.check(connection, request, self.scopes, settings=app.settings, now=now)
-            with uses.Refusals(access, self.scopes, now=now):
+            with uses.Refusals(connection, access, self.scopes, now=now):
                 given = parameters.read_all(self.query, request.args)
                 call = Call(connection=connection, access=access, now=now, given=given, keyring=app.keyring)
                 made = self.view(call, **path)
@@ -129,7 +129,7 @@ class Endpoint:
         app: Any = current_app
         with db.reader() as connection:
             access = guard.check(connection, request, self.scopes, settings=app.settings, now=db.utcnow())
-        with uses.Refusals(access, self.scopes, now=db.utcnow()):
+        with uses.Refusals(connection, access, self.scopes, now=db.utcnow()):
             given = parameters.read_all(self.query, request.args)
             sent = self.body.read(request, access) if self.body else Sent(None, b"")
             versions = answers.versions_to_change(request, required=self.conditional) if self.may_be_conditional else None
@@ -142,7 +142,7 @@ class Endpoint:
             versions=versions,
         )  # fmt: skip
         same = idempotency.digest_of(request.method, request.path, sent.digest, versions)
-        with uses.Refusals(access, self.scopes, now=now):
+        with uses.Refusals(connection, access, self.scopes, now=now):
             reply = idempotency.once(
                 connection, access, key, same, lambda: answers.reply(cast(Answer, self.view(call, **path)), self.status), now=now
             )

@@ -76,7 +76,7 @@ def _view(member: Membership, client_id: str) -> dict[str, Any]:
     client = activity.find_client(db.session, member.business_id, client_id)
     if client is None:
         raise NotFound
-    today = usage.counter().day_of(viewer.now)
+    today = current_app.extensions[usage.EXTENSION].day_of(viewer.now)
     parts, next_after = access.list_people(
         db.session, member.business_id, client_id, viewer,
         after=web.cursor("after"), limit=PEOPLE_PER_PAGE, used_since=activity.first_day(today),

@@ -19,22 +19,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, cast
+from weakref import WeakValueDictionary
 from zoneinfo import ZoneInfo
 
 import structlog
-from flask import Flask, current_app
-from sqlalchemy import CursorResult, Engine, Insert, case, delete, select, tuple_
+from sqlalchemy import Connection, CursorResult, Engine, Insert, case, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from portal.config import Settings
 from portal.consents import lapsing
 from portal.consents.models import UsageDay
-from portal.db import table_of, utcnow
+from portal.db import Database, table_of, utcnow
 
 log = structlog.get_logger()
 
 EXTENSION = "portal-usage"
+"""Where an application holds its counter, for pages and commands."""
 MOST_TALLIES = 50_000
 """What a worker holds at most while the database cannot be reached; further ones are counted as lost."""
 ROWS_AT_ONCE = 1000
@@ -186,6 +188,7 @@ class Counter:
 
 
 _beginning = threading.Lock()
+_counters: WeakValueDictionary[Engine, Counter] = WeakValueDictionary()
 
 
 def added(rows: Sequence[tuple[Key, Tally]], dialect: str) -> Insert:
@@ -224,13 +227,13 @@ def prune(session: Session, *, before: date, most: int) -> int:
     return result.rowcount
 
 
-def init_app(app: Flask) -> None:
-    settings, database = cast(Any, app).settings, app.extensions["portal-database"]
-    app.extensions[EXTENSION] = Counter(
-        database.machine, zone=settings.timezone, every_seconds=settings.usage_seconds, pages=database.pages
-    )
+def start(settings: Settings, database: Database) -> Counter:
+    """The counter of an application in this worker; `counter_of` finds it for as long as the application holds it."""
+    counter = Counter(database.machine, zone=settings.timezone, every_seconds=settings.usage_seconds, pages=database.pages)
+    _counters[database.machine] = _counters[database.pages] = counter
+    return counter
 
 
-def counter() -> Counter:
-    """The counter of this application in this worker."""
-    return cast(Counter, current_app.extensions[EXTENSION])
+def counter_of(connection: Connection) -> Counter:
+    """The counter of the application that this connection is of, be it given back by now or not."""
+    return _counters[connection.engine]

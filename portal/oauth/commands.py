@@ -79,7 +79,7 @@ def prune_tokens_command() -> None:
     """
     app: Any = current_app
     now, most = db.utcnow(), pruning.AT_ONCE
-    before = usage.counter().day_of(now) - timedelta(days=app.settings.usage_kept_days)
+    before = app.extensions[usage.EXTENSION].day_of(now) - timedelta(days=app.settings.usage_kept_days)
 
     def all_of(prune: Callable[..., int]) -> int:
         return _in_batches(lambda session: prune(session, now=now), most)

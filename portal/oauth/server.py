@@ -206,7 +206,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
             form=request.form,
             now=request.now,
         )
-        usage.counter().count(issued.row.consent_id, catalogue.OFFLINE_ACCESS, now=request.now)
+        usage.counter_of(request.connection).count(issued.row.consent_id, catalogue.OFFLINE_ACCESS, now=request.now)
         return 200, issued.response, ()
 
 

@@ -20,10 +20,10 @@ def find(connection: Connection, request: Request, settings: Settings, *, now: d
     """The live token of this request with the person's columns, or the answer that refuses it."""
     found = bearer.find(connection, request, settings, now=now, statement=tokens.FIND_USERINFO)
     if isinstance(found, bearer.Challenge):
-        uses.note_refusal(found.access, USED, now=now)
+        uses.note_refusal(connection, found.access, USED, now=now)
         return found.as_oauth()
     if "openid" not in found.effective.opened:
-        uses.note_refusal(found, ("openid",), now=now)
+        uses.note_refusal(connection, found, ("openid",), now=now)
         return bearer.insufficient_scope(settings, "openid").as_oauth()
     uses.note(connection, found, USED, now=now)
     return found

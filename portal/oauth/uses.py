@@ -23,7 +23,7 @@ LAST_ACCESSED_EVERY = timedelta(seconds=60)
 
 def note(connection: Connection, access: AccessLookup, scopes: Sequence[str], *, now: datetime) -> None:
     """A call was answered that needed any of `scopes`; mostly without a statement."""
-    counter = usage.counter()
+    counter = usage.counter_of(connection)
     counter.count(access.consent_id, _needed(access, scopes), now=now)
     last = access.last_accessed_at
     if (last is None or now - last >= LAST_ACCESSED_EVERY) and counter.claim(access.consent_id, last):
@@ -32,10 +32,10 @@ def note(connection: Connection, access: AccessLookup, scopes: Sequence[str], *,
         db.unless_busy(connection, lambda: tokens.TOUCH_CONSENT.run(connection, **named))
 
 
-def note_refusal(access: AccessLookup | None, scopes: Sequence[str], *, now: datetime) -> None:
+def note_refusal(connection: Connection, access: AccessLookup | None, scopes: Sequence[str], *, now: datetime) -> None:
     """A call was refused that needed any of `scopes`. A token that nobody knows is nobody's use."""
     if access is not None:
-        usage.counter().count(access.consent_id, _needed(access, scopes), now=now, refused=True)
+        usage.counter_of(connection).count(access.consent_id, _needed(access, scopes), now=now, refused=True)
 
 
 def _needed(access: AccessLookup, scopes: Sequence[str]) -> str:
@@ -47,17 +47,17 @@ def _needed(access: AccessLookup, scopes: Sequence[str]) -> str:
 class Refusals:
     """`with Refusals(…):` a call that may be made, and is refused in here for a mistake of its own, is noted as refused."""
 
-    __slots__ = ("_access", "_now", "_scopes")
+    __slots__ = ("_access", "_connection", "_now", "_scopes")
 
-    def __init__(self, access: AccessLookup, scopes: Sequence[str], *, now: datetime) -> None:
-        self._access, self._scopes, self._now = access, scopes, now
+    def __init__(self, connection: Connection, access: AccessLookup, scopes: Sequence[str], *, now: datetime) -> None:
+        self._connection, self._access, self._scopes, self._now = connection, access, scopes, now
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is not None and _status(error) < 500:
-            note_refusal(self._access, self._scopes, now=self._now)
+            note_refusal(self._connection, self._access, self._scopes, now=self._now)
 
 
 def _status(error: BaseException) -> int:

@@ -42,7 +42,7 @@ def verify() -> Response:
     with db.reader() as connection:
         found = _admit(connection, needed, app.settings, now=now)
         if isinstance(found, Challenge):
-            uses.note_refusal(found.access, needed or UNNAMED, now=now)
+            uses.note_refusal(connection, found.access, needed or UNNAMED, now=now)
             # A proxy passes on 401 and 403; anything else would become its own error, whoever is at fault (RFC 6750 §3.1).
             return _answer(403 if found.status == 403 else 401, {"WWW-Authenticate": found.header})
         uses.note(connection, found, needed or UNNAMED, now=now)
