@@ -63,6 +63,8 @@ def advice(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
         yield (
             "PORTAL_TRUSTED_PROXIES is 0 although the origin is https: behind a proxy all people would share its network address"
         )
+    if settings.is_production and not settings.verify_key:
+        yield "PORTAL_VERIFY_KEY is not set, so whoever reaches /oauth/verify can have uses counted that never were"
     if settings.mail_url.startswith("file:"):
         yield "PORTAL_MAIL_URL writes mail into a folder, where nobody gets it; the portal sends none yet"
     known = {"DATABASE_URL"} | {f"PORTAL_{field.name.upper()}" for field in fields(Settings)}

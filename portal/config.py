@@ -20,6 +20,8 @@ from sqlalchemy.exc import ArgumentError
 
 DEMO_SECRET_KEY = "demo-only-secret-key-never-use-this-outside-the-demo"
 MINIMUM_SECRET_KEY_LENGTH = 32
+VERIFY_KEY = re.compile(rf"[A-Za-z0-9._~-]{{{MINIMUM_SECRET_KEY_LENGTH},200}}")
+"""What a header, and the configuration of any proxy, can hold as it is."""
 MAXIMUM_SECONDS = 315360000
 """Ten years; beyond that a date can no longer be reckoned with."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -74,6 +76,8 @@ class Settings:
     """PORTAL_SUPPORT_URL: where error pages send people for help; empty shows none."""
     trusted_proxies: int = 0
     """PORTAL_TRUSTED_PROXIES: how many reverse proxies in front set X-Forwarded-For, -Proto and -Host."""
+    verify_key: str = ""
+    """PORTAL_VERIFY_KEY: what a reverse proxy sends as X-Verify-Key when it asks /oauth/verify; empty lets anybody ask."""
     log_level: str = "INFO"
     """PORTAL_LOG_LEVEL: DEBUG, INFO, WARNING or ERROR."""
 
@@ -161,6 +165,8 @@ class Settings:
             wrong.append("PORTAL_MFA must be required or optional")
         if len(self.secret_key) < MINIMUM_SECRET_KEY_LENGTH:
             wrong.append(f"PORTAL_SECRET_KEY must have at least {MINIMUM_SECRET_KEY_LENGTH} characters")
+        if self.verify_key and not VERIFY_KEY.fullmatch(self.verify_key):
+            wrong.append(f"PORTAL_VERIFY_KEY must have at least {MINIMUM_SECRET_KEY_LENGTH} letters, digits and -._~")
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError):

@@ -109,6 +109,12 @@ def test_a_misspelt_setting_is_advised_of(fit: Portal, monkeypatch: pytest.Monke
     assert "Advice: PORTAL_ISSUR is not a setting" in check(fit).output
 
 
+def test_a_verification_that_anybody_may_ask_for_is_advised_against(fit: Portal) -> None:
+    for mode, key, is_advised in (("production", "", True), ("production", "k" * 40, False), ("demo", "", False)):
+        told = " ".join(advice(replace(fit.settings, mode=mode, verify_key=key), {}))
+        assert ("PORTAL_VERIFY_KEY" in told) is is_advised
+
+
 def test_a_database_without_tables_is_told_of(empty_database_url: str) -> None:
     app = create_app(Settings(secret_key=SECRET_KEY, database_url=empty_database_url, **FIT))
     assert ["flask db upgrade" in line for line in faults(app)] == [True]

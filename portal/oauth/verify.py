@@ -1,16 +1,19 @@
 """For an API that is not this one: a reverse proxy asks, for each request, whether its token opens a scope and for whom.
 
 nginx asks by `auth_request`, Envoy by `ext_authz`; docs/nginx.md shows how. What is told to the proxy is told of the token
-that the client holds, so nobody learns by asking here what a call of the API would not tell them.
+that the client holds, so nobody learns by asking here what a call of the API would not tell them. Asking counts as a use
+all the same, which is why a proxy can be made to show with PORTAL_VERIFY_KEY that it is one.
 """
 
 from __future__ import annotations
 
+import hmac
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, quote
 
+import structlog
 from flask import Blueprint, Response, current_app, request
 from sqlalchemy import Connection
 
@@ -22,6 +25,8 @@ from portal.oauth import bearer, uses
 from portal.oauth.bearer import Challenge
 from portal.oauth.tokens import AccessLookup
 
+log = structlog.get_logger()
+
 bp = Blueprint("verify", __name__)
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -29,6 +34,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 PRINTABLE = "!#$&'()*+,-./:;<=>?@[]^_`{|}~"
 """With letters and digits, what a header can hold without doubt; the rest is written as %XX."""
 MOST_FIELDS = 50
+KEY_HEADER = "X-Verify-Key"
 UNNAMED = ("",)
 """What is counted when the proxy names no scope."""
 
@@ -36,8 +42,11 @@ UNNAMED = ("",)
 @bp.route("/oauth/verify", methods=METHODS)
 def verify() -> Response:
     """200 with who, for which business, under which consent; or 401 or 403 with the challenge for the client. Never a body."""
-    needed = _needed(request.query_string)
     app: Any = current_app
+    if not _is_from_a_proxy(app.settings.verify_key):
+        log.warning("verification refused", reason=f"{KEY_HEADER} is missing or wrong")
+        return _answer(403, {})
+    needed = _needed(request.query_string)
     now = db.utcnow()
     with db.reader() as connection:
         found = _admit(connection, needed, app.settings, now=now)
@@ -47,6 +56,10 @@ def verify() -> Response:
             return _answer(403 if found.status == 403 else 401, {"WWW-Authenticate": found.header})
         uses.note(connection, found, needed or UNNAMED, now=now)
     return _answer(200, identity(found))
+
+
+def _is_from_a_proxy(key: str) -> bool:
+    return not key or hmac.compare_digest(request.headers.get(KEY_HEADER, "").encode(), key.encode())
 
 
 @lru_cache(maxsize=256)  # a proxy asks with the few addresses of its configuration

@@ -285,6 +285,20 @@ def test_a_consent_that_makes_too_many_calls_waits_whatever_its_token_and_no_oth
     assert len(backend.seen) == 4
 
 
+@pytest.mark.settings(verify_key="the-key-of-a-proxy-0123456789abcdef")
+def test_a_proxy_shows_its_key_and_no_client_does_so_for_it(
+    live_server: LiveServer, backend: Backend, app: Portal, tmp_path: Path
+) -> None:
+    token, key = World(app).grant("funds.read").token, app.settings.verify_key
+    for shown, status in ((key, 200), ("value-of-PORTAL_VERIFY_KEY", 403)):
+        place = tmp_path / str(status)
+        place.mkdir()
+        changes = {"X-Verify-Key value-of-PORTAL_VERIFY_KEY": f"X-Verify-Key {shown}"}
+        with nginx(place, portal=urlsplit(live_server.url).netloc, backend=f"{HOST}:{backend.port}", changes=changes) as port:
+            assert ask(port, "/funds", token, ("X-Verify-Key", key)).status == status
+    assert len(backend.seen) == 1
+
+
 def test_nobody_asks_the_portal_through_the_proxy(proxy: int, backend: Backend, app: Portal) -> None:
     token = World(app).grant("funds.read").token
     for path in ("/_verify", "/_verify/openid", "/oauth/verify", "/", "/elsewhere"):

@@ -19,6 +19,7 @@ from tests.api.world import World
 from tests.support.statements import statements
 
 Transaction = Callable[[], AbstractContextManager[Session]]
+VERIFY_KEY = "the-key-of-a-proxy-0123456789abcdef"
 
 
 def ask(world: World, token: str | None = None, query: str = "", *, method: str = "GET", **options: object) -> TestResponse:
@@ -102,6 +103,24 @@ def test_what_the_role_of_today_does_not_allow_is_not_opened(app: Portal) -> Non
     other = world.grant("funds.read")
     world.change(Membership, Membership.user_id == other.user_id, role="fund_adviser")
     assert ask(world, other.token).status_code == 403
+
+
+@pytest.mark.settings(verify_key=VERIFY_KEY)
+def test_only_who_shows_the_key_of_a_proxy_may_ask(app: Portal, transaction: Transaction) -> None:
+    world = World(app)
+    grant = world.grant("funds.read")
+
+    def shows(*keys: str) -> TestResponse:
+        headers = [("Authorization", f"Bearer {grant.token}"), *(("X-Verify-Key", key) for key in keys)]
+        proxy = app.test_client(use_cookies=False)
+        return proxy.get("/oauth/verify?scope=funds.create", headers=headers, base_url=app.settings.issuer)
+
+    for keys in ([], [""], [VERIFY_KEY[:-1]], [VERIFY_KEY.upper()], [VERIFY_KEY + "x"], ["\xff" * 40], [VERIFY_KEY] * 2):
+        answer = shows(*keys)
+        assert (answer.status_code, answer.data) == (403, b"") and "WWW-Authenticate" not in answer.headers
+    assert counted(app, transaction) == []
+    assert 'error="insufficient_scope"' in shows(VERIFY_KEY).headers["WWW-Authenticate"]
+    assert counted(app, transaction) == [(grant.consent_id, "funds.create", 0, 1)]
 
 
 def test_who_has_no_token_learns_where_to_get_one(app: Portal) -> None:
