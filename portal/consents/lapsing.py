@@ -1,14 +1,15 @@
 """Consents that end by themselves: their time is over, or so is the session that they were given for.
 
 They open nothing from that moment on, whatever is written (`standing`). That it happened is recorded here, once: at once
-when a session is ended, and else as soon as anybody reads the history of the business, or within minutes by a worker. The row is
-claimed by one conditional UPDATE, and its event bears the time at which the consent ended and stands there in the trail.
+when a session is ended, and else a minute later, as soon as anybody reads the history of the business, or by a worker within
+minutes. The row is claimed by one conditional UPDATE, and its event bears the time at which the consent ended and stands there
+in the trail.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Row, case, select, update
@@ -20,6 +21,10 @@ from portal.consents.standing import EXPIRED, SIGNED_OUT, client, consent, end_o
 from portal.db import new_id, table_of
 
 AT_ONCE = 500
+WAIT = timedelta(minutes=1)
+"""A page that was asked for in time may be about to put off the idle end of its session, and this clock may be ahead of others:
+what is recorded as ended stays so."""
+AT_THE_MOMENT = timedelta()
 EVENTS = {EXPIRED: "consent.expired", SIGNED_OUT: "consent.signed_out"}
 
 _business = table_of(Business)
@@ -27,11 +32,11 @@ _its_session = session.alias("its_session")
 _outlived = select(end_of(_its_session)).where(_its_session.c.id == consent.c.session_id).correlate(consent).scalar_subquery()
 
 
-def record_ends(db: Session, *which: ColumnElement[bool], now: datetime) -> int:
-    """Record that those of these consents that have run out did. Returns how many nobody had recorded before."""
+def record_ends(db: Session, *which: ColumnElement[bool], now: datetime, wait: timedelta = AT_THE_MOMENT) -> int:
+    """Record that those of these consents that ran out `wait` ago or earlier did. Returns how many nobody had recorded before."""
     claim = (
         update(consent)
-        .where(*which, has_run_out(now))
+        .where(*which, has_run_out(now - wait))
         .values(
             revoked_at=case((_outlived < consent.c.expires_at, _outlived), else_=consent.c.expires_at),
             revoke_reason=case((_outlived < consent.c.expires_at, SIGNED_OUT), else_=EXPIRED),
@@ -51,10 +56,15 @@ def record_of_sessions(db: Session, session_ids: Sequence[str], now: datetime) -
 
 
 def record_some(db: Session, *which: ColumnElement[bool], now: datetime) -> int:
-    """The same for AT_ONCE of these at most, leaving out those that somebody else is writing at this moment."""
-    due = select(consent.c.id).where(*which, has_run_out(now)).limit(AT_ONCE).with_for_update(key_share=True, skip_locked=True)
+    """The same after the WAIT, for AT_ONCE of these at most, leaving out those that somebody else is writing at this moment."""
+    due = (
+        select(consent.c.id)
+        .where(*which, has_run_out(now - WAIT))
+        .limit(AT_ONCE)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
     found = db.scalars(due).all()
-    return record_ends(db, consent.c.id.in_(found), now=now) if found else 0
+    return record_ends(db, consent.c.id.in_(found), now=now, wait=WAIT) if found else 0
 
 
 def record_of_business(db: Session, business_id: str, *, now: datetime) -> int:
