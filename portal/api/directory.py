@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, select
 
 from portal.accounts.models import User
+from portal.businesses import roles
 from portal.businesses.models import Business, Membership
 from portal.consents import catalogue, standing
 from portal.consents.models import Consent
@@ -34,6 +35,7 @@ LIST_USERS = (
         _user.c.email,
         _membership.c.role,
         _membership.c.accepted_at,
+        _user.c.disabled_at,
         _consent.c.scope,
     )
     .select_from(_membership.join(_user, _user.c.id == _membership.c.user_id).outerjoin(_consent, STANDING_FOR_CLIENT))
@@ -48,7 +50,7 @@ def find_business(connection: Connection, business_id: str) -> Row[Any] | None:
 
 
 def list_users(connection: Connection, business_id: str, *, client_id: str, now: datetime) -> list[dict[str, Any]]:
-    """Everyone who is in the business or invited, by name; `scopes_granted` is what each allowed this client, never another."""
+    """Everyone who is in the business or invited, by name; `scopes_granted` is what each allows this client, never another."""
     rows = connection.execute(LIST_USERS, {"business_id": business_id, "client_id": client_id, "now": now})
     return [
         {
@@ -57,8 +59,15 @@ def list_users(connection: Connection, business_id: str, *, client_id: str, now:
             "family_name": row.family_name,
             "email": row.email,
             "role": row.role,
-            "scopes_granted": catalogue.in_order((row.scope or "").split()),
+            "scopes_granted": _granted(row),
             "invitation_status": "invited" if row.accepted_at is None else "accepted",
         }
         for row in rows
     ]
+
+
+def _granted(row: Any) -> list[str]:
+    """What a consent opens under the person's role of today, and nothing while they cannot act for the business."""
+    if row.scope is None or row.accepted_at is None or row.disabled_at is not None:
+        return []
+    return list(catalogue.effective(row.scope, row.scope, roles.ceiling(row.role)).names)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from portal import db
-from portal.accounts.models import BrowserSession
+from portal.accounts.models import BrowserSession, User
 from portal.businesses.models import Membership
 from portal.consents.models import Consent
 from tests.api.world import ABN, World
@@ -60,6 +60,24 @@ def test_what_has_ended_is_not_told(world: World) -> None:
             assert sum(user["scopes_granted"] == ["funds.read"] for user in users(world, grant.token).values()) == 1
             world.change(BrowserSession, BrowserSession.id == past.session_id, ended_at=now)
         assert all(user["scopes_granted"] != ["funds.read"] for user in users(world, grant.token).values()), change
+
+
+def test_what_is_told_as_granted_is_what_it_opens_today(world: World) -> None:
+    past = world.grant("openid funds.write funds.create", user_id=world.add_user(email="erin@acme.example"))
+    grant = world.grant("business.read", client_id=past.client_id)
+
+    def told() -> list[str]:
+        granted: list[str] = users(world, grant.token)["erin@acme.example"]["scopes_granted"]
+        return granted
+
+    assert told() == ["openid", "funds.write", "funds.create"]
+    world.change(Membership, Membership.user_id == past.user_id, role="fund_auditor")
+    assert told() == ["openid", "funds.read"]
+    world.change(User, User.id == past.user_id, disabled_at=db.utcnow())
+    assert told() == []
+    world.change(User, User.id == past.user_id, disabled_at=None)
+    world.change(Membership, Membership.user_id == past.user_id, accepted_at=None)
+    assert told() == []
 
 
 def test_who_has_left_is_not_told(world: World) -> None:
