@@ -60,7 +60,7 @@ def _said(narrowed: narrowing.Narrowed) -> str:
     """The sentence for the status line."""
     title = f"“{_title(narrowed.scope)}”"
     if not narrowed.is_new:
-        return f"{title} had been taken away already."
+        return f"{narrowed.client_name} is not allowed {title} now, so nothing was changed."
     left = " and ".join(f"“{_title(name)}”" for name in narrowed.kept)
     if left:
         return f"{narrowed.client_name} keeps {left} of {title}. The rest is blocked from its next call on."

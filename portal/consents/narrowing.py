@@ -30,7 +30,7 @@ _consent, _client, _user = table_of(Consent), table_of(Client), table_of(User)
 
 @dataclass(frozen=True)
 class Narrowed:
-    """What one click took away, and which parts of it were left; `is_new` is False when it had been taken away before."""
+    """What one click took away, and which parts of it were left; `is_new` is False when it was not there to be taken."""
 
     client_name: str
     scope: str
@@ -85,7 +85,7 @@ def narrow(
         raise BadRequest(detail="not a narrower scope")
     scopes = known.scope.split()
     if scope not in scopes:
-        return Narrowed(known.client_name, scope, tuple(keep), is_new=False)
+        return Narrowed(known.client_name, scope, (), is_new=False)
     left = without(scopes, scope, keep)
     _check(known, scopes, left, scope=scope, title=catalogue.title(scope, brand=brand))
     claim = (
