@@ -1,7 +1,7 @@
 """Things that a call names by id: what the business has, and one refusal for what it has not.
 
-What belongs to another business, what never was and what could be no id are refused alike, in the same words and after
-the same look-up by the primary key.
+What belongs to another business and what never was are refused alike, in the same words and after the same look-up by the
+primary key. What could be no id is refused in these words too, before any look-up: that it is none can be seen from itself.
 """
 
 from __future__ import annotations
