@@ -47,6 +47,8 @@ OTHER_BUSINESS = (
     "This page is about the business you chose last. Check everything once more; nothing was shared."
 )
 OUT_OF_DATE = "What can be allowed has changed since this page was shown. Check it once more; nothing was shared."
+ABOUT = {DECIDE: "decision", OTHER_BUSINESS: "business", HOW_LONG: "duration"}
+"""What a sentence is about; the others are about the scopes."""
 
 
 # which business
@@ -176,6 +178,14 @@ def _fault(
     return "" if scopes else NOTHING_TICKED
 
 
+def _subject(error: str, questions: list[Question]) -> str:
+    """What a sentence of `_fault` is about, so that it can stand there: a part of the page, or the first scope that can be ticked."""
+    if error in ABOUT:
+        return ABOUT[error]
+    free = [one for one in questions if not one.reason and not one.is_required]
+    return (free or questions)[0].name
+
+
 def _duration(default: str = decisions.LONGEST) -> str:
     given = request.form.get("duration", "")
     return given if given in decisions.LENGTHS else default
@@ -197,6 +207,7 @@ def _consent_page(journey: _Journey, member: Membership, *, error: str = "", tic
         client=client,
         scopes=asked,
         error=error,
+        about=_subject(error, questions),
         change_url=url_for("connect.business", **journey.query),
         **journey.context(4),
     )

@@ -157,7 +157,8 @@ def test_what_was_chosen_is_what_the_consent_is_for(priya: Corridor, transaction
 def test_exactly_one_that_is_open_must_be_chosen(priya: Corridor, transaction: Transaction, chosen: tuple[str, ...]) -> None:
     page = priya.page("business")
     answer = forge(priya, page, *chosen)
-    assert answer.status_code == 400 and "Access is for one business at a time." in answer.text
+    assert answer.status_code == 400 and answer.text.count("Access is for one business at a time.") == 2
+    assert 'id="businesses" aria-describedby="businesses-error"' in answer.text and 'id="businesses-error"' in answer.text
     with transaction() as session:
         assert session.get_one(Interaction, parked_of(page)).business_id is None
     assert priya.browser.get(f"/connect/consent?interaction={parked_of(page)}").location.startswith("/connect/continue")

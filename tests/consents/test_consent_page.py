@@ -229,6 +229,25 @@ def test_neither_button_is_no_decision(
     assert signed_in.returned(signed_in.walk(signed_in.decide(answer)))["code"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "field", "place"),
+    [
+        ({"decision": "perhaps"}, "decision", "decision"),
+        ({"duration": "for ever"}, "duration-session", "how-long"),
+        ({"business_id": "business-birch"}, "business", "business"),
+        ({"scope": ["profile", "funds.write"]}, "scope-profile", "who-you-are"),
+    ],
+)
+def test_a_mistake_is_told_beside_what_it_is_about_and_in_the_summary(
+    signed_in: Corridor, asked: TestResponse, changes: dict[str, Any], field: str, place: str
+) -> None:
+    text = signed_in.browser.post(PATH, data={**form_in(asked, action=PATH).data(), "decision": "allow", **changes}).text
+    [summary] = re.findall(r'<li><a href="#([^"]+)">([^<]+)</a></li>', text)
+    [beside] = re.findall(r'id="([^"]+)-error"><span class="visually-hidden">Error: </span>([^<]+)<', text)
+    assert summary[1] == beside[1] and (summary[0], beside[0]) == (field, place)
+    assert text.count(f' id="{field}"') == 1 and f'aria-describedby="{place}-error"' in text
+
+
 def test_a_scope_that_was_not_asked_for_cannot_be_ticked(
     signed_in: Corridor, asked: TestResponse, transaction: Transaction
 ) -> None:
