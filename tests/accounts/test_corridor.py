@@ -81,6 +81,8 @@ def test_who_has_no_second_factor_sets_one_up_on_the_way(browser: FlaskClient, c
     assert answer.location == f"/account/recovery-codes?interaction={parked}"
     shown = browser.get(answer.location)
     assert f'href="{resume(parked)}"' in shown.text
+    assert f"signed in as {cast.dana.email}" in shown.text
+    assert form_in(shown, action="/login/switch").data()["interaction"] == [parked]
     assert stage.parked(parked).prompted.keys() == {"login", "mfa"}
     assert browser.get(f"/account/mfa?interaction={parked}").location == resume(parked)
 
