@@ -12,15 +12,21 @@ LIGHT = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", ROOTS[0]))
 DARK = LIGHT | dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", ROOTS[1]))
 GROUNDS = ("canvas", "surface", "sunk")
 WORDS = [
-    *((word, ground) for word in ("ink", "ink-soft", "accent", "accent-deep", "danger", "danger-deep", "warn", "good") for ground in GROUNDS),
+    *((word, ground) for word in ("ink", "ink-soft", "accent", "accent-deep", "danger", "danger-deep", "wrong", "warn", "good") for ground in GROUNDS),
     ("on-accent", "accent"),
     ("on-danger", "danger"),
-    *((word, f"{word}-wash") for word in ("danger", "warn", "good")),
+    *((word, f"{word}-wash") for word in ("danger", "wrong", "warn", "good")),
     ("accent-deep", "accent-wash"),
-    *(("ink", f"{wash}-wash") for wash in ("accent", "danger", "warn", "good")),
+    *(("ink", f"{wash}-wash") for wash in ("accent", "danger", "wrong", "warn", "good")),
     ("surface", "ink"),
 ]  # fmt: skip
-BORDERS = [("line-strong", "surface"), ("line-strong", "canvas"), ("accent", "surface"), ("danger", "surface")]
+BORDERS = [
+    ("line-strong", "surface"),
+    ("line-strong", "canvas"),
+    ("accent", "surface"),
+    ("danger", "surface"),
+    ("wrong", "surface"),
+]
 
 
 def luminance(colour: str) -> float:
@@ -49,3 +55,13 @@ def test_words_can_be_read(scheme: dict[str, str], pair: tuple[str, str]) -> Non
 @pytest.mark.parametrize("pair", BORDERS, ids=" on ".join)
 def test_the_edges_of_controls_can_be_seen(scheme: dict[str, str], pair: tuple[str, str]) -> None:
     assert contrast(scheme[pair[0]], scheme[pair[1]]) >= 3
+
+
+def test_the_red_of_ending_things_tells_no_mistake() -> None:
+    mistakes = [
+        rule
+        for file in sorted((ROOT / "static" / "css").glob("*.css"))
+        for rule in re.findall(r"[^{}]*\{[^{}]*\}", file.read_text())
+        if re.search(r"error|wrong|notice--danger", rule.partition("{")[0])
+    ]
+    assert len(mistakes) > 5 and not [rule for rule in mistakes if "--danger" in rule.partition("{")[2]]
