@@ -176,6 +176,29 @@ def test_every_link_that_is_declared_is_of_calls_that_there_are() -> None:
     assert {*LINKS, *(target for targets in LINKS.values() for target in targets)} <= there
 
 
+@pytest.mark.parametrize(("source", "target"), [(source, target) for source, targets in LINKS.items() for target in targets])
+def test_each_link_leads_from_a_good_answer_to_a_good_call(
+    document: dict[str, Any], world: World, source: str, target: str
+) -> None:
+    lines, token = {line.name: line for line in TABLE}, world.grant("funds.write funds.create").token
+    [declared] = [links(operation) for _path, _method, operation in operations(document) if operation["operationId"] == source]
+    answer = send(world, lines[source], token, add_things(world))
+    named = {name: value_of(text, answer) for name, text in declared[f"then_{target}"]["parameters"].items()}
+    headers = {name: named.pop(name) for name in ("If-Match",) if name in named}
+    then = send(world, lines[target], token, Things(named), headers)
+    assert then.status_code == lines[target].status, then.text
+
+
+def value_of(expression: str, answer: TestResponse) -> str:
+    """What a runtime expression of a link stands for (OpenAPI 3.1, Runtime Expressions)."""
+    if expression.startswith("$response.header."):
+        return answer.headers[expression.removeprefix("$response.header.")]
+    value = answer.json
+    for key in expression.removeprefix("$response.body#/").split("/"):
+        value = value[int(key)] if isinstance(value, list) else value[key]
+    return str(value)
+
+
 @pytest.mark.parametrize("path", ["/funds", "/funds?limit=0", "/funds/none", "/business"])
 def test_refusals_are_as_described(document: dict[str, Any], world: World, path: str) -> None:
     for token in (None, "unknown", world.grant("funds.basic").token):
