@@ -45,7 +45,7 @@ serve: PORT ?= 8000
 serve: WORKERS ?= $(if $(findstring postgresql,$(DATABASE_URL)),2,1) # SQLite has one writer
 serve: .venv/installed-runtime
 	@$(RUN) -c "import app"  # a wrong setting is said once, not once for each worker
-	@exec $(RUN) -m granian --interface wsgi --host $(HOST) --port $(PORT) --workers $(WORKERS) --blocking-threads 4 \
+	@MALLOC_ARENA_MAX=2 exec $(RUN) -m granian --interface wsgi --host $(HOST) --port $(PORT) --workers $(WORKERS) --blocking-threads 4 \
 		--no-ws --respawn-failed-workers --workers-kill-timeout 30 --log-level warning app:app
 
 screenshots: .venv/installed-everything

@@ -86,7 +86,9 @@ def portal(database_url: str, log: Path) -> Iterator[tuple[Running, Settings]]:
     """The portal in production mode, with the settings it runs on."""
     port = free_port()
     settings = production(database_url, port, documents_url=f"file:{log.with_suffix('.documents')}")
-    with _granian("app:app", port, {**environment(settings), "PYTHONPATH": str(WITHOUT)}, log) as running:
+    with _granian(
+        "app:app", port, {**environment(settings), "PYTHONPATH": str(WITHOUT), "MALLOC_ARENA_MAX": "2"}, log
+    ) as running:
         yield running, settings
 
 

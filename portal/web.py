@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ from flask import Flask, Request, Response, current_app, g, redirect, request, u
 from flask_login import current_user
 from markupsafe import Markup, escape
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from portal import packing
 from portal.config import Settings
@@ -116,14 +117,23 @@ def current_request() -> Request:
 
 
 def whole_body(asked: Request) -> bytes:
-    """All that was sent. Raises RequestEntityTooLarge, which Werkzeug does only when the length is told before.
+    """All that was sent; Flask can still read it as a form. Raises RequestEntityTooLarge, also for what comes in chunks.
 
-    What comes in chunks it would cut off at the limit without a word.
+    Werkzeug reads what comes in chunks up to the limit, and cuts off the rest without a word.
     """
-    body = asked.get_data()
-    if len(body) >= BODY_BYTES and asked.content_length is None and asked.environ["wsgi.input"].read(1):
+    length, source = asked.content_length, asked.environ["wsgi.input"]
+    if length is None:
+        body = asked.get_data()
+        if len(body) >= BODY_BYTES and source.read(1):
+            raise RequestEntityTooLarge
+        return body
+    if length > BODY_BYTES:
         raise RequestEntityTooLarge
-    return body
+    body = source.read(length)
+    if len(body) < length:
+        raise ClientDisconnected
+    asked.environ["wsgi.input"] = BytesIO(body)
+    return cast(bytes, body)
 
 
 class WholeAnswer(Response):

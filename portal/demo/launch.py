@@ -151,8 +151,10 @@ def let_nothing_interrupt() -> None:
 
 
 def on_terminate_as_on_ctrl_c() -> None:
+    """Ctrl-C, too: what a shell starts in the background would be deaf to it."""
+
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
