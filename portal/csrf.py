@@ -1,7 +1,7 @@
 """The token that every form of ours carries: Flask-WTF's, masked anew in each answer so that pages can be packed (`packing`).
 
-Shown is a random pad, and the token XOR that pad, as in Django and Rails. What comes back in a form, or in the header of a
-script, is unmasked before Flask-WTF checks it; a token that was never masked is refused.
+Shown is a random pad, and the token XOR that pad. What comes back in a form, or in the header of a script, is unmasked before
+Flask-WTF checks it; a token that was never masked is refused.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def guard_forms(app: Flask) -> CSRFProtect:
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False  # which would look at what only reads, too
     csrf = MaskedTokens(app)
 
-    @cache
+    @cache  # what is exempt is settled when the application is made
     def is_exempt(_endpoint: str) -> bool:
         return csrf._is_exempt()  # type: ignore[no-any-return]
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Blueprint, current_app, render_template
+from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
-from portal import db
+from portal import db, web
 from portal.consents import access_pages, activity, catalogue, rows, standing
 from portal.consents.activity import Chart, Day, Line, PartActivity
 from portal.consents.rows import Application, Part, Viewer
@@ -23,7 +23,7 @@ UNDO = timedelta(seconds=30)
 @bp.get("/styleguide")
 def show() -> ResponseReturnValue:
     """Every part in every state."""
-    now, brand = db.utcnow(), current_app.settings.brand  # type: ignore[attr-defined]
+    now, brand = db.utcnow(), web.brand()
     return render_template(
         "styleguide.html",
         until=now,

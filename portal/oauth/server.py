@@ -242,7 +242,7 @@ class RevocationEndpoint(TokenEndpoint):  # type: ignore[misc]
 
 def find_token(connection: Connection, presented: str) -> Any:
     """The row of an access or refresh token with all its life depends on and its client; None for none."""
-    return _find(connection, presented, tokens.FIND_ACCESS_AND_OWNER, tokens.FIND_REFRESH)
+    return _find(connection, presented, tokens.FIND_ACCESS_AND_CLIENT, tokens.FIND_REFRESH)
 
 
 def find_owner(connection: Connection, presented: str) -> Any:

@@ -103,7 +103,7 @@ def standing(*columns: Any, of: Table | None = None) -> Select[Any]:
 
 ACCESS_COLUMNS = (_access.c.scope.label("narrowed"), _access.c.issued_at, _access.c.expires_at, _access.c.revoked_at)
 FIND_ACCESS = Prepared(standing(*ACCESS_COLUMNS, of=_access).where(_access.c.digest == bindparam("digest")))
-FIND_ACCESS_AND_OWNER = Prepared(
+FIND_ACCESS_AND_CLIENT = Prepared(
     standing(*ACCESS_COLUMNS, BUSINESS_NAME, *AUTHENTICATION_COLUMNS, of=_access).where(_access.c.digest == bindparam("digest"))
 )
 FIND_REFRESH = Prepared(

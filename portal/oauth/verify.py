@@ -7,7 +7,6 @@ all the same, which is why a proxy can be made to show with PORTAL_VERIFY_KEY th
 
 from __future__ import annotations
 
-import hmac
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -17,7 +16,7 @@ import structlog
 from flask import Blueprint, Response, current_app, request
 from sqlalchemy import Connection
 
-from portal import db, web
+from portal import crypto, db, web
 from portal.config import Settings
 from portal.consents import catalogue
 from portal.errors import BadRequest
@@ -59,7 +58,7 @@ def verify() -> Response:
 
 
 def _is_from_a_proxy(key: str) -> bool:
-    return not key or hmac.compare_digest(request.headers.get(KEY_HEADER, "").encode(), key.encode())
+    return not key or crypto.same(request.headers.get(KEY_HEADER, ""), key)
 
 
 @lru_cache(maxsize=256)  # a proxy asks with the few addresses of its configuration
