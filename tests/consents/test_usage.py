@@ -1,51 +1,31 @@
 from __future__ import annotations
 
-import http.client
 import os
-import threading
-import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, timedelta
-from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import create_engine, func, select, text, update
-from sqlalchemy.orm import Session
+from sqlalchemy import create_engine, func, select, text
 
 from portal import Portal, crypto, db
 from portal.api import parameters
 from portal.consents import usage
-from portal.consents.models import Consent, UsageDay
+from portal.consents.models import UsageDay
 from portal.consents.usage import Counter
 from portal.oauth.models import AccessToken, RefreshToken
 from tests.api.samples import NEW_FUND
-from tests.api.world import Grant, World
+from tests.api.world import World
+from tests.consents.usage_rows import Transaction, last_accessed, stored, totals
 from tests.support.clock import Clock
 from tests.support.race import at_once
-from tests.support.server import LiveServer
 from tests.support.statements import statements
 
-Transaction = Callable[[], AbstractContextManager[Session]]
 NOON = datetime(2026, 11, 23, 1, tzinfo=UTC)
 """Noon in Sydney, in summer."""
-PATIENCE_SECONDS = 30
 
 
 def counter_of(app: Portal) -> Counter:
     counter: Counter = app.extensions[usage.EXTENSION]
     return counter
-
-
-def stored(transaction: Transaction, consent_id: str) -> dict[tuple[date, str], tuple[int, int]]:
-    with transaction() as session:
-        rows = session.scalars(select(UsageDay).where(UsageDay.consent_id == consent_id))
-        return {(row.day, row.scope): (row.calls, row.refused) for row in rows}
-
-
-def totals(transaction: Transaction, consent_id: str) -> tuple[int, int]:
-    found = stored(transaction, consent_id).values()
-    return sum(calls for calls, _ in found), sum(refused for _, refused in found)
 
 
 # what is counted
@@ -299,95 +279,3 @@ def test_two_workers_store_the_same_rows_at_once(app: Portal, transaction: Trans
         worker.close()
     with transaction() as session:
         assert set(session.scalars(select(UsageDay.calls))) == {40}
-
-
-# real workers
-
-
-def call(server: LiveServer, token: str) -> int:
-    parts = urlsplit(server.url)
-    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
-    try:
-        connection.request("GET", "/api/v1/funds", headers={"Authorization": f"Bearer {token}"})
-        answer = connection.getresponse()
-        answer.read()
-        return answer.status
-    finally:
-        connection.close()
-
-
-def eventually(found: Callable[[], object], wanted: object) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while found() != wanted and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert found() == wanted
-
-
-def last_accessed(transaction: Transaction, grant: Grant) -> datetime | None:
-    with transaction() as session:
-        return session.get_one(Consent, grant.consent_id).last_accessed_at
-
-
-@pytest.mark.race
-def test_500_parallel_calls_are_all_counted_and_move_last_accessed_forward_only(
-    live_server: LiveServer, app: Portal, transaction: Transaction
-) -> None:
-    world = World(app)
-    grant = world.grant("funds.summary")
-    began = db.utcnow()
-    old = began - timedelta(minutes=5)
-    world.change(Consent, Consent.id == grant.consent_id, last_accessed_at=old)
-    done, seen = threading.Event(), [old]
-
-    def watch() -> None:
-        while not done.is_set():
-            seen.append(last_accessed(transaction, grant) or old)
-
-    watching = threading.Thread(target=watch)
-    watching.start()
-    statuses = at_once(500, lambda _: call(live_server, grant.token))
-    done.set()
-    watching.join()
-    assert statuses == [200] * 500
-    assert seen == sorted(seen)
-    moved = last_accessed(transaction, grant)
-    assert moved is not None and moved >= began
-    eventually(lambda: totals(transaction, grant.consent_id), (500, 0))
-
-
-@pytest.mark.race
-def test_no_call_waits_for_anothers_write(
-    live_server: LiveServer, app: Portal, transaction: Transaction, database_kind: str
-) -> None:
-    """While somebody holds the consent's row, calls that would move "last accessed" are answered all the same.
-
-    SQLite locks the whole database, so there the calls are those that find it moved less than a minute ago.
-    """
-    world = World(app)
-    grant = world.grant("funds.summary")
-    ago = timedelta(minutes=5) if database_kind == "postgresql" else timedelta(seconds=10)
-    world.change(Consent, Consent.id == grant.consent_id, last_accessed_at=db.utcnow() - ago)
-    with transaction() as session:
-        session.execute(update(Consent).where(Consent.id == grant.consent_id).values(role="fund_administrator"))
-        assert at_once(20, lambda _: call(live_server, grant.token)) == [200] * 20
-    assert call(live_server, grant.token) == 200
-
-
-@pytest.mark.settings(usage_seconds=600)
-def test_a_server_that_ends_stores_what_it_has_counted(own_server: LiveServer, app: Portal, transaction: Transaction) -> None:
-    grant = World(app).grant("funds.summary")
-    assert {call(own_server, grant.token) for _ in range(20)} == {200}
-    assert totals(transaction, grant.consent_id) == (0, 0)
-    own_server.process.terminate()
-    own_server.process.wait(PATIENCE_SECONDS)
-    assert totals(transaction, grant.consent_id) == (20, 0)
-
-
-@pytest.mark.settings(usage_seconds=600)
-def test_last_accessed_survives_a_killed_server(own_server: LiveServer, app: Portal, transaction: Transaction) -> None:
-    grant = World(app).grant("funds.summary")
-    began = db.utcnow()
-    assert call(own_server, grant.token) == 200
-    own_server.process.kill()
-    moved = last_accessed(transaction, grant)
-    assert moved is not None and moved >= began
