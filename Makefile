@@ -40,13 +40,12 @@ fix: .venv/installed-everything
 bench: .venv/installed-everything
 	@$(RUN) -m bench $(ARGS)
 
-serve: HOST ?= 127.0.0.1
-serve: PORT ?= 8000
-serve: WORKERS ?= $(if $(findstring postgresql,$(DATABASE_URL)),2,1) # SQLite has one writer
+# Defaults are the shell's: a variable with one of make's own for one target would not reach the others from the environment.
 serve: .venv/installed-runtime
 	@$(RUN) -c "import app"  # a wrong setting is said once, not once for each worker
-	@MALLOC_ARENA_MAX=2 exec $(RUN) -m granian --interface wsgi --host $(HOST) --port $(PORT) --workers $(WORKERS) --blocking-threads 4 \
-		--no-ws --respawn-failed-workers --workers-kill-timeout 30 --log-level warning app:app
+	@MALLOC_ARENA_MAX=2 exec $(RUN) -m granian --interface wsgi --host "$${HOST:-127.0.0.1}" --port "$${PORT:-8000}" \
+		--workers "$${WORKERS:-$(if $(findstring postgresql,$(DATABASE_URL)),2,1)}" --blocking-threads 4 \
+		--no-ws --respawn-failed-workers --workers-kill-timeout 30 --log-level warning app:app  # SQLite has one writer
 
 screenshots: .venv/installed-everything
 	@tools/chromium.sh

@@ -165,3 +165,14 @@ def test_the_demo_runs_says_who_can_sign_in_and_ends_cleanly(environ: dict[str, 
         assert "Loaded 10 people" in said
         assert not remembered.exists() and not added.exists()
         assert any((tmp_path / "documents").glob("*/*/*"))
+
+
+@pytest.mark.parametrize("named", ["before the command", "after it"])
+def test_make_hands_on_the_ports_however_they_are_named(named: str) -> None:
+    ports = {"PORT": "5600", "PARTNER_PORT": "5601"}
+    first, last = (ports, []) if named == "before the command" else ({}, [f"{name}={port}" for name, port in ports.items()])
+    told = subprocess.run(
+        ["make", "--eval", "told: ; @echo $$PORT $$PARTNER_PORT", "told", *last],
+        cwd=ROOT, env={"PATH": os.environ["PATH"], **first}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert told.stdout.split() == list(ports.values())
