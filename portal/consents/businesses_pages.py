@@ -5,7 +5,7 @@ Both count connections, and so are here and not in the room of businesses.
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
@@ -18,6 +18,12 @@ bp = Blueprint("my_businesses", __name__)
 
 SEARCH_FROM = 8
 LATEST_EVENTS = 3
+
+
+@bp.get("/")
+def home() -> ResponseReturnValue:
+    """The address by which the portal is told; the first page of everybody is that of their businesses."""
+    return web.see_other(url_for("my_businesses.businesses"))
 
 
 @bp.get("/businesses")

@@ -21,6 +21,13 @@ def glance(text: str) -> str:
     return " ".join(re.sub(r"<[^>]*>", "", cards).split())
 
 
+def test_the_address_of_the_portal_leads_to_my_businesses_by_way_of_signing_in(browser: FlaskClient, cast: Cast) -> None:
+    assert browser.get("/", follow_redirects=True).request.path == "/login"
+    cast.open_session(browser, cast.alice)
+    answer = browser.get("/", follow_redirects=True)
+    assert answer.request.path == "/businesses" and cast.acme.name in answer.text
+
+
 def test_a_business_without_connections_says_so(browser: FlaskClient, cast: Cast) -> None:
     cast.open_session(browser, cast.alice)
     page = browser.get(PAGE).text

@@ -8,6 +8,8 @@ from portal import Portal
 
 MACHINES = ("/api/", "/oauth/", "/.well-known/", "/static/", "/healthz", "/readyz")
 PAGES_AMONG_THEM = ("/oauth/authorize", "/oauth/logout")
+HOME = "/"
+"""Leads on to a page."""
 
 
 def pages_of(app: Portal) -> dict[str, Rule]:
@@ -15,5 +17,7 @@ def pages_of(app: Portal) -> dict[str, Rule]:
     return {
         rule.endpoint: rule
         for rule in app.url_map.iter_rules()
-        if "GET" in (rule.methods or ()) and (rule.rule in PAGES_AMONG_THEM or not rule.rule.startswith(MACHINES))
+        if "GET" in (rule.methods or ())
+        and rule.rule != HOME
+        and (rule.rule in PAGES_AMONG_THEM or not rule.rule.startswith(MACHINES))
     }
