@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import http.client
 import threading
-import time
-from collections.abc import Callable
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -16,10 +14,9 @@ from portal import Portal, db
 from portal.consents.models import Consent
 from tests.api.world import World
 from tests.consents.usage_rows import Transaction, last_accessed, totals
+from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.race import at_once
 from tests.support.server import LiveServer
-
-PATIENCE_SECONDS = 30
 
 
 def call(server: LiveServer, token: str) -> int:
@@ -32,13 +29,6 @@ def call(server: LiveServer, token: str) -> int:
         return answer.status
     finally:
         connection.close()
-
-
-def eventually(found: Callable[[], object], wanted: object) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while found() != wanted and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert found() == wanted
 
 
 @pytest.mark.race

@@ -23,7 +23,7 @@ from portal import Portal, crypto, db
 from portal.consents.models import Consent, UsageDay
 from portal.oauth.models import AccessToken
 from tests.api.world import World
-from tests.consents.test_usage import eventually
+from tests.support.patience import eventually
 from tests.support.server import HOST, ROOT, LiveServer, free_port
 
 Transaction = Callable[[], AbstractContextManager[Session]]
