@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -27,12 +27,13 @@ def add_uses(
     calls: int = 1,
     refused: int = 0,
 ) -> None:
-    moment = now - timedelta(days=days_ago)
+    """Days of people, of which one may have 23 hours or 25."""
+    moment = now.astimezone(ZONE) - timedelta(days=days_ago)
     with transaction() as session:
         session.add(
             UsageDay(
-                consent_id=consent_id, day=moment.astimezone(ZONE).date(), scope=scope, calls=calls, refused=refused,
-                last_at=moment if calls else None,
+                consent_id=consent_id, day=moment.date(), scope=scope, calls=calls, refused=refused,
+                last_at=moment.astimezone(UTC) if calls else None,
             )
         )  # fmt: skip
 
