@@ -44,7 +44,26 @@ TICK_SECONDS = 1
 RECORD_ENDS_SECONDS = 300
 
 _usage = table_of(UsageDay)
-_INSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+
+
+def _adding(new: Any) -> Insert:
+    """Adds what was counted to a day that is there, and begins one that is not. `new` is the INSERT of a dialect.
+
+    One statement, made once, that takes many rows: to put the rows into it would cost more than to store them.
+    """
+    is_later = _usage.c.last_at.is_(None) | (new.excluded.last_at > _usage.c.last_at)
+    statement = new.on_conflict_do_update(
+        index_elements=["consent_id", "day", "scope"],
+        set_={
+            "calls": _usage.c.calls + new.excluded.calls,
+            "refused": _usage.c.refused + new.excluded.refused,
+            "last_at": case((is_later, new.excluded.last_at), else_=_usage.c.last_at),
+        },
+    )
+    return cast(Insert, statement)
+
+
+_ADD = {"postgresql": _adding(postgresql.insert(_usage)), "sqlite": _adding(sqlite.insert(_usage))}
 
 Key = tuple[str, date, str]
 """Consent, day and scope."""
@@ -65,9 +84,8 @@ class Tally:
 class Counter:
     """The uses that one worker has counted and not stored yet."""
 
-    def __init__(self, engine: Engine, *, zone: str, every_seconds: int, pages: Engine | None = None) -> None:
-        """`engine` commits each statement, `pages` does not; without that one nothing but counts is stored."""
-        self._engine, self._pages = engine, pages
+    def __init__(self, engine: Engine, *, zone: str, every_seconds: int) -> None:
+        self._engine = engine
         self._zone = ZoneInfo(zone)
         self._every_seconds = every_seconds
         self._today = (datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC), date.min)
@@ -129,8 +147,8 @@ class Counter:
             rows = sorted(counted.items())
             try:
                 while rows:
-                    with self._engine.connect() as connection:
-                        connection.execute(added(rows[:ROWS_AT_ONCE], connection.dialect.name))
+                    with self._engine.begin() as connection:
+                        connection.execute(_ADD[connection.dialect.name], [_values(*row) for row in rows[:ROWS_AT_ONCE]])
                     del rows[:ROWS_AT_ONCE]
             except SQLAlchemyError as error:
                 log.warning("uses not stored yet", reason=type(error).__name__, rows=len(rows))
@@ -140,10 +158,8 @@ class Counter:
 
     def record_ends(self) -> None:
         """Record the consents that have run out; those that could not be recorded now are found the next time."""
-        if self._pages is None:
-            return
         try:
-            lapsing.record_all(self._pages, now=utcnow())
+            lapsing.record_all(self._engine, now=utcnow())
         except SQLAlchemyError as error:
             log.warning("ends of consents not recorded yet", reason=type(error).__name__)
 
@@ -191,31 +207,16 @@ _beginning = threading.Lock()
 _counters: WeakValueDictionary[Engine, Counter] = WeakValueDictionary()
 
 
-def added(rows: Sequence[tuple[Key, Tally]], dialect: str) -> Insert:
-    """The one statement that adds these counts to the days that are there, and begins those that are not."""
-    new = _INSERT[dialect](_usage).values(
-        [
-            {
-                "consent_id": consent_id,
-                "day": day,
-                "scope": scope,
-                "calls": tally.calls,
-                "refused": tally.refused,
-                "last_at": tally.last_at,
-            }
-            for (consent_id, day, scope), tally in rows
-        ]
-    )
-    is_later = _usage.c.last_at.is_(None) | (new.excluded.last_at > _usage.c.last_at)
-    statement = new.on_conflict_do_update(
-        index_elements=["consent_id", "day", "scope"],
-        set_={
-            "calls": _usage.c.calls + new.excluded.calls,
-            "refused": _usage.c.refused + new.excluded.refused,
-            "last_at": case((is_later, new.excluded.last_at), else_=_usage.c.last_at),
-        },
-    )
-    return cast(Insert, statement)
+def _values(key: Key, tally: Tally) -> dict[str, Any]:
+    consent_id, day, scope = key
+    return {
+        "consent_id": consent_id,
+        "day": day,
+        "scope": scope,
+        "calls": tally.calls,
+        "refused": tally.refused,
+        "last_at": tally.last_at,
+    }
 
 
 def prune(session: Session, *, before: date, most: int) -> int:
@@ -229,7 +230,7 @@ def prune(session: Session, *, before: date, most: int) -> int:
 
 def start(settings: Settings, database: Database) -> Counter:
     """The counter of an application in this worker; `counter_of` finds it for as long as the application holds it."""
-    counter = Counter(database.machine, zone=settings.timezone, every_seconds=settings.usage_seconds, pages=database.pages)
+    counter = Counter(database.pages, zone=settings.timezone, every_seconds=settings.usage_seconds)
     _counters[database.machine] = _counters[database.pages] = counter
     return counter
 

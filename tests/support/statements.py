@@ -22,12 +22,16 @@ def statements(app: Portal) -> Iterator[list[str]]:
     sent: list[str] = []
     engine = app.extensions["portal-database"].machine
     if engine.dialect.name == "postgresql":
-        execute, send = psycopg.Cursor.execute, prepared._OnConnection.send
+        execute, executemany, send = psycopg.Cursor.execute, psycopg.Cursor.executemany, prepared._OnConnection.send
 
         def note(cursor: Any, statement: Any, *values: Any, **options: Any) -> Any:
             if not str(statement).startswith(OF_A_NEW_CONNECTION):
                 sent.append(str(statement))
             return execute(cursor, statement, *values, **options)
+
+        def note_many(cursor: Any, statement: Any, *values: Any, **options: Any) -> Any:
+            sent.append(str(statement))
+            return executemany(cursor, statement, *values, **options)
 
         def note_prepared(statement: prepared._OnConnection, values: Any) -> Any:
             sent.append(statement.compiled.text.decode())
@@ -35,6 +39,7 @@ def statements(app: Portal) -> Iterator[list[str]]:
 
         with (
             mock.patch.object(psycopg.Cursor, "execute", note),
+            mock.patch.object(psycopg.Cursor, "executemany", note_many),
             mock.patch.object(prepared._OnConnection, "send", note_prepared),
         ):
             yield sent
