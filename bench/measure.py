@@ -40,8 +40,9 @@ class Figures:
 
     scenario: Scenario
     consents: int
+    bare: list[float]
+    """Of all passes of the bare route between those of this scenario, whatever the size: it has no tables."""
     cpu: list[float] = field(default_factory=list)
-    bare: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     took: float = 0.0
     statements: float = 0.0
@@ -75,7 +76,8 @@ class Bench:
 
     def measure(self, scenario: Scenario) -> list[Figures]:
         """The figures of a scenario at each size, passes of all sizes in turn."""
-        figures = [Figures(scenario, site.consents) for site in self.sites]
+        bare: list[float] = []
+        figures = [Figures(scenario, site.consents, bare) for site in self.sites]
         most = self.calls * (self.passes + 1) + COUNTED
         items = [world.items(scenario.items, site.consents, most) for site in self.sites]
         size = 0
@@ -84,7 +86,7 @@ class Bench:
             items[number], size = warm.left, max(warm.size, AROUND)
         for _ in range(self.passes):
             for number, site in enumerate(self.sites):
-                figures[number].bare.append(self._bare(size, figures[number]))
+                bare.append(self._bare(size, figures[number]))
                 items[number] = self._pass(site, items[number], figures[number])
         for number, site in enumerate(self.sites):
             with self.database.counting_statements() as counted:
