@@ -175,16 +175,22 @@ def _make_engine(settings: Settings, *, autocommit: bool) -> Engine:
         connect_args={"prepare_threshold": 2, "connect_timeout": 10},
         **options,
     )
-    _prepare_postgresql(engine)
+    _prepare_postgresql(engine, autocommit=autocommit)
     return engine
 
 
-def _prepare_postgresql(engine: Engine) -> None:
+def _prepare_postgresql(engine: Engine, *, autocommit: bool) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
-        """The zone in which the driver reads times; with any other than UTC each one would have to be moved there."""
+        """The zone in which the driver reads times; with any other than UTC each one would have to be moved there.
+
+        What machines ask is found by key, in the order of an index, so that one plan serves all values; PostgreSQL would
+        plan a list anew for each call, since it cannot know how few rows a page has, and that took as long as to read them.
+        """
         before, connection.autocommit = connection.autocommit, True
         connection.execute("SET TIME ZONE 'UTC'")
+        if autocommit:
+            connection.execute("SET plan_cache_mode = force_generic_plan")
         connection.autocommit = before
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from portal import Portal, db
 from portal.audit.models import AuditEvent
+from portal.funds import listing
 from portal.statements import Prepared
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
@@ -45,6 +46,17 @@ def test_a_change_tells_how_many_rows_it_changed_and_is_kept_at_once(app: Portal
         assert RENAME.run(connection, old="told", new="retold") == 0
     with app.app_context(), db.reader() as another:
         assert len(FIND.rows(another, kind="retold")) == 2
+
+
+def test_one_plan_serves_all_values(app: Portal, database_kind: str) -> None:
+    if database_kind == "sqlite":
+        pytest.skip("a plan is part of the statement there")
+    page = listing.statement(status=False, tag=False, q=False, after=False)
+    with app.app_context(), db.reader() as connection:
+        for number in range(10):
+            page.rows(connection, business_id=f"business-{number}", rows=21)
+        made = text("SELECT sum(generic_plans), sum(custom_plans) FROM pg_prepared_statements WHERE statement LIKE :of")
+        assert connection.execute(made, {"of": "%FROM funds%"}).one() == (10, 0)
 
 
 def test_what_the_database_refuses_is_the_same_error_as_ever(app: Portal) -> None:
