@@ -3,8 +3,6 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-import time
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,10 +15,10 @@ from portal.funds.models import Document
 from portal.funds.storage import LARGEST_BYTES, Folder
 from tests.api.world import Grant, World
 from tests.support import files
+from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.race import at_once
 from tests.support.server import LiveServer
 
-PATIENCE_SECONDS = 15
 BOUNDARY = b"--x\r\n"
 BEGINNING = (
     BOUNDARY + b'Content-Disposition: form-data; name="type"\r\n\r\nminutes\r\n'
@@ -72,14 +70,6 @@ def answer_on(connection: socket.socket) -> int:
 def count(world: World) -> int:
     with world.session() as session:
         return session.scalar(select(func.count()).select_from(Document)) or 0
-
-
-def eventually(true: Callable[[], bool]) -> bool:
-    """Whether it comes true; the server finds out in its own time that a client is gone."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not true() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return true()
 
 
 def waiting(store: Folder) -> list[Path]:
@@ -136,9 +126,9 @@ def test_an_upload_that_breaks_off_leaves_nothing(
         connection = raw(live_server, grant, fund_id, b"Transfer-Encoding: chunked")
         piece = BEGINNING + content[:2_000_000]
         connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
-    assert eventually(lambda: len(waiting(store)) == 1)
+    eventually(lambda: len(waiting(store)), 1)
     connection.close()
-    assert eventually(lambda: waiting(store) == [])
+    eventually(lambda: waiting(store), [])
     assert list(store.contents()) == [] and count(world) == 0
     assert upload(live_server, grant, fund_id, files.PDF).status_code == 201
 
@@ -173,7 +163,7 @@ def test_what_turns_out_too_large_is_refused_while_it_is_sent(
             pass
         else:
             assert answer_on(connection) == 413
-    assert eventually(lambda: waiting(store) == [])
+    eventually(lambda: waiting(store), [])
     assert list(store.contents()) == [] and count(world) == 0
 
 
