@@ -40,6 +40,7 @@ def main() -> int:
     verdicts: list[bool] = []
     with tempfile.TemporaryDirectory(prefix="portal-bench-", dir=DISK) as place, running(given, Path(place)) as bench:
         Path(place).chmod(0o755)
+        bench.warm()
         figures = [bench.measure(scenario) for scenario in chosen(given.only or [""])]
         verdicts += report.table(figures)
         wrong = [*(word for sizes in figures for one in sizes for word in one.wrong), *left_open(bench, figures)]

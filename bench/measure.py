@@ -10,13 +10,15 @@ from statistics import median, quantiles
 from bench import cpu, load, world
 from bench.bare import AROUND
 from bench.load import Result
-from bench.scenarios import BARE, Scenario
+from bench.scenarios import BARE, WARMING, Scenario
 from bench.servers import Postgres, Running
 from bench.world import Facts, Item
 from portal.config import Settings
 
 PASS_SECONDS = 60
 """The longest that a pass may take; it ends by its count long before."""
+WARM = 10_000
+"""Calls that a portal has answered before it is measured."""
 COUNTED = 60
 """Calls that are made to count their statements."""
 
@@ -73,6 +75,15 @@ class Bench:
     sites: Sequence[Site]
     passes: int
     calls: int
+
+    def warm(self) -> None:
+        """Make servers that have just started into servers at work.
+
+        Each process of a database that has just started maps each page of the tables when it first meets it, and the first
+        calls on a million consents meet some ten such pages.
+        """
+        for site in self.sites:
+            self._run(WARMING, site.facts, world.items(WARMING.items, site.consents, WARM), WARM)
 
     def measure(self, scenario: Scenario) -> list[Figures]:
         """The figures of a scenario at each size, passes of all sizes in turn."""
