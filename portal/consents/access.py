@@ -116,6 +116,8 @@ def count_applications(session: Session, user_id: str, *, now: datetime) -> dict
 
 # the queries
 
+FOR_A_SESSION = _consent.c.session_id.is_not(None).label("is_for_session")
+
 
 def _just_ended(viewer: Viewer) -> ColumnElement[bool]:
     return and_(*ending.ended_just_now(viewer.user_id, now=viewer.now, window=viewer.window))
@@ -131,11 +133,11 @@ def _is_current(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def _groups(viewer: Viewer) -> Select[Any]:
-    """Per application, what was allowed, role and state: how many people, how many of them the viewer, and the extremes."""
+    """Per application, what was allowed, role, state and whether for a session: how many people, how many of them the viewer, and the extremes."""
     state = standing.state(viewer.now).label("state")
     own = case((_consent.c.user_id == viewer.user_id, 1), else_=0)
     undoable = case((_just_ended(viewer), 1), else_=0)
-    by = (_consent.c.client_id, _consent.c.scope, _membership.c.role, state)
+    by = (_consent.c.client_id, _consent.c.scope, _membership.c.role, state, FOR_A_SESSION)
     return (
         select(
             *by,
@@ -157,7 +159,7 @@ def _people(viewer: Viewer) -> Select[Any]:
     names = ("given_name", "middle_name", "family_name")
     return (
         select(
-            _consent.c.id, _consent.c.client_id, _consent.c.user_id, _consent.c.scope, _consent.c.role,
+            _consent.c.id, _consent.c.client_id, _consent.c.user_id, _consent.c.scope, _consent.c.role, FOR_A_SESSION,
             _consent.c.granted_at, _consent.c.expires_at, _consent.c.last_accessed_at,
             _user.c.email, *(_user.c[name] for name in names), *(_ender.c[name].label(f"ender_{name}") for name in names),
             _membership.c.role.label("role_now"), standing.state(viewer.now).label("state"), standing.ended_at(viewer.now).label("ended_at"),

@@ -38,6 +38,7 @@ DURATIONS = {
     "3_months": ("3 months", "Until "),
     "12_months": ("12 months", "The longest there is, until "),
 }
+ONLINE = "{} reaches data only while you are signed in to {}; for this long it need not ask you again."
 CHOOSE_ONE = "Choose a business. Access is for one business at a time."
 NOTHING_TICKED = "Tick at least one thing to allow, or choose Deny."
 DECIDE = "Choose Allow access or Deny."
@@ -203,6 +204,7 @@ def _consent_page(journey: _Journey, member: Membership, *, error: str = "", tic
         before=before,
         groups=[(*words, _in_group(group, questions, client)) for group, *words in GROUPS],
         durations=_durations(before, now=now),
+        online=_online(questions, client),
         beyond=[catalogue.title(name, brand=web.brand()) for name in decisions.beyond_role(client, asked, member.role)],
         client=client,
         scopes=asked,
@@ -234,6 +236,15 @@ def _in_group(group: str, questions: list[Question], client: Client) -> list[dic
         for one in questions
         if catalogue.CATALOGUE[one.name].group == group
     ]
+
+
+def _online(questions: list[Question], client: Client) -> str:
+    """How far access reaches without offline access, which the durations would hide; "" when it cannot be left out."""
+    offline = [one for one in questions if one.name == catalogue.OFFLINE_ACCESS and not one.reason]
+    if offline and offline[0].is_required:
+        return ""
+    words = ONLINE.format(client.client_name, web.brand())
+    return f"Without “{catalogue.title(catalogue.OFFLINE_ACCESS, brand=web.brand())}”, {words}" if offline else words
 
 
 def _durations(before: Consent | None, *, now: datetime) -> list[dict[str, Any]]:

@@ -69,7 +69,8 @@ class Consent(Base):
 
     @property
     def is_offline(self) -> bool:
-        return "offline_access" in self.scopes
+        """Whether it opens anything while the person is signed out: not one for a session, whatever was ticked."""
+        return "offline_access" in self.scopes and self.session_id is None
 
 
 class UsageDay(Base):

@@ -154,6 +154,11 @@ def _opens(scope: str, role: str | None) -> tuple[str, ...]:
     return catalogue.effective(scope, scope, roles.ceiling(role)).names
 
 
+def _is_offline(row: Row[Any]) -> bool:
+    """Whether it opens anything while the person is signed out; what was given for a session ends with it."""
+    return catalogue.OFFLINE_ACCESS in row.scope.split() and not row.is_for_session
+
+
 def _full_name(*parts: str | None) -> str | None:
     return " ".join(part for part in parts if part) or None
 
@@ -168,7 +173,7 @@ def part_of(row: Row[Any], viewer: Viewer) -> Part:
         role=roles.title(row.role),
         scopes=tuple(catalogue.in_order(row.scope.split())) if ended else _opens(row.scope, row.role_now),
         allowed=tuple(catalogue.in_order(row.scope.split())),
-        is_offline=catalogue.OFFLINE_ACCESS in row.scope.split(),
+        is_offline=_is_offline(row),
         granted_at=row.granted_at,
         expires_at=row.expires_at,
         last_accessed_at=row.last_accessed_at,
@@ -203,7 +208,7 @@ def application_of(rows: Sequence[Row[Any]], parts: Sequence[Part], viewer: View
         expires_soon=bool(left) and expires_at - viewer.now < SOON,
         last_accessed_at=max(accessed, default=None),
         state=shown[0].state,
-        is_offline=any(catalogue.OFFLINE_ACCESS in row.scope.split() for row in shown),
+        is_offline=any(_is_offline(row) for row in shown),
         people_count=sum(row.people for row in rows),
         own_count=sum(row.own for row in left),
         revocable_count=sum(row.people if viewer.may_revoke_any else row.own for row in left),

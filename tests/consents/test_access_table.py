@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import event, update
+from sqlalchemy import event, select, update
 from sqlalchemy.orm import Session
 
 from portal import Portal
@@ -75,6 +75,16 @@ def test_never_used_says_never_and_online_says_so(browser: FlaskClient, cast: Ca
     cast.open_session(browser, cast.alice)
     text = browser.get(PAGE).text
     assert "never" in text and "Only while signed in" in text
+
+
+def test_what_was_given_for_a_session_reaches_no_further_whatever_was_ticked(
+    browser: FlaskClient, cast: Cast, transaction: Transaction
+) -> None:
+    cast.open_session(browser, cast.alice)
+    with transaction() as session:
+        opened = session.scalars(select(BrowserSession.id).where(BrowserSession.user_id == cast.alice.id)).one()
+    cast.add_consent(cast.alice, scope="openid funds.summary offline_access", duration="session", session_id=opened)
+    assert browser.get(PAGE).text.count("Only while signed in") == 1
 
 
 def test_an_early_end_is_counted_in_days(browser: FlaskClient, cast: Cast, clock: Clock) -> None:

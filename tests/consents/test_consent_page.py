@@ -56,6 +56,15 @@ def test_it_tells_the_price_the_length_and_where_to_stop(asked: TestResponse) ->
     assert form_in(asked, action=PATH).choices("duration") == ["session", "3_months", "12_months"]
 
 
+@pytest.mark.parametrize(
+    ("scope", "told"), [("openid funds.summary", "Ledgerly"), ("openid funds.summary offline_access", "Without")]
+)
+def test_it_tells_that_a_length_does_not_reach_beyond_signing_out(signed_in: Corridor, scope: str, told: str) -> None:
+    signed_in.scope = scope
+    [hint] = re.findall(r'id="how-long-hint">([^<]+)<', signed_in.page("consent").text)
+    assert hint.startswith(told) and "only while you are signed in" in hint
+
+
 def test_groups_come_identity_first_and_offline_last(signed_in: Corridor) -> None:
     signed_in.scope = EVERYTHING
     page = signed_in.page("consent")
@@ -245,7 +254,8 @@ def test_a_mistake_is_told_beside_what_it_is_about_and_in_the_summary(
     [summary] = re.findall(r'<li><a href="#([^"]+)">([^<]+)</a></li>', text)
     [beside] = re.findall(r'id="([^"]+)-error"><span class="visually-hidden">Error: </span>([^<]+)<', text)
     assert summary[1] == beside[1] and (summary[0], beside[0]) == (field, place)
-    assert text.count(f' id="{field}"') == 1 and f'aria-describedby="{place}-error"' in text
+    described = " ".join(re.findall(r'aria-describedby="([^"]+)"', text)).split()
+    assert text.count(f' id="{field}"') == 1 and f"{place}-error" in described
 
 
 def test_a_scope_that_was_not_asked_for_cannot_be_ticked(
