@@ -170,10 +170,14 @@ def _people(viewer: Viewer) -> Select[Any]:
 
 
 def _first_people(viewer: Viewer, *conditions: ColumnElement[bool]) -> Select[Any]:
-    """The first people of each application, what stands before what ended and the latest grant first; and the viewer always."""
+    """The first people of each application, what is active before what is paused or ended; and the viewer always.
+
+    Of the same standing, the latest grant comes first.
+    """
+    standing_first = case((standing.state(viewer.now) == standing.ACTIVE, 0), (_consent.c.revoked_at.is_(None), 1), else_=2)
     place = func.row_number().over(
         partition_by=_consent.c.client_id,
-        order_by=(_consent.c.revoked_at.is_not(None), _consent.c.granted_at.desc(), _consent.c.id.desc()),
+        order_by=(standing_first, _consent.c.granted_at.desc(), _consent.c.id.desc()),
     )
     ranked = _people(viewer).where(*conditions).add_columns(place.label("place")).subquery()
     shown = or_(ranked.c.place <= PEOPLE_IN_A_ROW, ranked.c.user_id == viewer.user_id)

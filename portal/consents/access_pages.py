@@ -162,7 +162,7 @@ def revoke(business_id: str, client_id: str) -> ResponseReturnValue:
     """End an application's access with one click: all of it, or what the person granted."""
     member = membership.get_active(db.session, current_user.id, business_id)
     ended = ending.revoke(db.session, member, client_id, by=current_user, now=db.utcnow(), window=_window())
-    return _row(member, client_id, _said(ended, "ended"))
+    return _row(member, client_id, ended, _end_said)
 
 
 @bp.post("/<client_id>/people/<consent_id>/revoke")
@@ -173,7 +173,7 @@ def revoke_person(business_id: str, client_id: str, consent_id: str) -> Response
     ended = ending.revoke(
         db.session, member, client_id, by=current_user, now=db.utcnow(), window=_window(), consent_id=consent_id
     )
-    return _row(member, client_id, _said(ended, "ended"), acted=consent_id)
+    return _row(member, client_id, ended, _end_said, acted=consent_id)
 
 
 @bp.post("/<client_id>/undo")
@@ -191,17 +191,42 @@ def undo(business_id: str, client_id: str) -> ResponseReturnValue:
         window=viewer.window,
         consent_id=consent_id,
     )
-    return _row(member, client_id, _said(restored, "restored"), acted=consent_id)
+    return _row(member, client_id, restored, _undo_said, acted=consent_id)
 
 
-def _said(what: ending.Ended, word: str) -> str:
-    """The sentence for the status line."""
+def _end_said(what: ending.Ended, row: Application) -> str:
+    """The sentence for the status line after an end: what no longer is, and what goes on."""
     if not what:
-        return "Access had ended already." if word == "ended" else "Access stands again already."
-    if word == "ended":
-        seconds = current_app.settings.undo_seconds  # type: ignore[attr-defined]
-        return f"{what.client_name} is blocked from now on, from all that {_and(what.names)} allowed. You can undo this for {seconds} seconds."
-    return f"{what.client_name} has access again, exactly as {_and(what.names)} allowed it."
+        return "Access had ended already." if row.is_over else "That part had ended already."
+    name, names = what.client_name, _and(what.names)
+    seconds = current_app.settings.undo_seconds  # type: ignore[attr-defined]
+    ended = (
+        f"{name} is blocked from now on, from all that {names} allowed."
+        if row.is_over
+        else f"What {names} allowed {name} has ended. {_still(row)}"
+    )
+    return f"{ended} You can undo this for {seconds} seconds."
+
+
+def _still(row: Application) -> str:
+    """What is left of an application that does stand."""
+    first = row.granted_by.name
+    if row.is_active:
+        return f"It still has access through {_and_others(first, row.active_count - 1)}."
+    return f"What {_and_others(first, row.others)} allowed is paused."
+
+
+def _undo_said(what: ending.Ended, row: Application) -> str:
+    """The sentence for the status line after an Undo."""
+    if not what:
+        return "Access stands again already."
+    if row.people_count == row.active_count == len(what.names):
+        return f"{what.client_name} has access again, exactly as {_and(what.names)} allowed it."
+    return f"What {_and(what.names)} allowed {what.client_name} stands again, exactly as it was."
+
+
+def _and_others(first: str, others: int) -> str:
+    return first if not others else f"{first} and {others} {'other' if others == 1 else 'others'}"
 
 
 def _and(names: tuple[str, ...]) -> str:
@@ -210,14 +235,22 @@ def _and(names: tuple[str, ...]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def _row(member: Membership, client_id: str, message: str, *, acted: str | None = None) -> ResponseReturnValue:
+def _row(
+    member: Membership,
+    client_id: str,
+    what: ending.Ended,
+    said: Callable[[ending.Ended, Application], str],
+    *,
+    acted: str | None = None,
+) -> ResponseReturnValue:
     """The row as it stands now: swapped in place by htmx, or shown by the page that the browser is sent back to.
 
     `acted` is the consent that the click was about, when it was one person's part: there the focus stays.
     """
+    viewer = viewer_of(member)
+    row = access.get_application(db.session, member.business_id, client_id, viewer)
+    message = said(what, row)
     if not web.is_fragment():
         flash(message, "success")
         return web.see_other(back_to(member.business_id))
-    viewer = viewer_of(member)
-    row = access.get_application(db.session, member.business_id, client_id, viewer)
     return render_template("consents/_row.html", **context_of(member, viewer), row=row, message=message, acted=acted)

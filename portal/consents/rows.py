@@ -72,7 +72,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Application:
-    """One row: an application of this business with the people whose access it has. `parts` holds the first of them."""
+    """One row: an application of this business with the people whose access it has. `parts` holds the first of them.
+
+    People are counted while their part stands, or all of them once nothing of the row does; `ended_count` holds the others,
+    whose part has ended so lately that it is still listed.
+    """
 
     client_id: str
     client_name: str
@@ -88,6 +92,8 @@ class Application:
     state: str
     is_offline: bool
     people_count: int
+    active_count: int
+    ended_count: int
     own_count: int
     revocable_count: int
     undoable_count: int
@@ -105,7 +111,7 @@ class Application:
 
     @property
     def hidden_count(self) -> int:
-        return self.people_count - len(self.parts)
+        return self.people_count + self.ended_count - len(self.parts)
 
     @property
     def may_revoke(self) -> bool:
@@ -209,7 +215,9 @@ def application_of(rows: Sequence[Row[Any]], parts: Sequence[Part], viewer: View
         last_accessed_at=max(accessed, default=None),
         state=shown[0].state,
         is_offline=any(_is_offline(row) for row in shown),
-        people_count=sum(row.people for row in rows),
+        people_count=sum(row.people for row in left or rows),
+        active_count=sum(row.people for row in left if row.state == ACTIVE),
+        ended_count=sum(row.people for row in rows if left and row.state in ENDED),
         own_count=sum(row.own for row in left),
         revocable_count=sum(row.people if viewer.may_revoke_any else row.own for row in left),
         undoable_count=sum(row.undoable for row in rows),

@@ -54,11 +54,12 @@ def _part(now: datetime, name: str, **changes: Any) -> Part:
 
 def _application(name: str, *parts: Part, **changes: Any) -> Application:
     """The row of these parts, which stands as the first of them does."""
-    first = parts[0]
+    first, standing_count = parts[0], sum(not part.is_ended for part in parts)
     usual = Application(
         client_id=f"example-{name.lower()}", client_name=name, publisher=f"{name} Pty Ltd", logo=None, client_uri=None, policy_uri=None,
         scopes=first.scopes, granted_at=first.granted_at, expires_at=first.expires_at, expires_soon=first.expires_soon,
-        last_accessed_at=first.last_accessed_at, state=first.state, is_offline=first.is_offline, people_count=len(parts), own_count=0,
+        last_accessed_at=first.last_accessed_at, state=first.state, is_offline=first.is_offline, people_count=standing_count or len(parts),
+        active_count=sum(part.is_active for part in parts), ended_count=len(parts) - standing_count if standing_count else 0, own_count=0,
         revocable_count=int(first.may_revoke), undoable_count=int(first.may_undo), ended_at=first.ended_at, revokes_any=True, parts=parts,
     )  # fmt: skip
     return replace(usual, **changes)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -25,6 +26,7 @@ PAGE = "/business/business-acme/access"
 REVOKE = f"{PAGE}/ledgerly/revoke"
 UNDO = f"{PAGE}/ledgerly/undo"
 HTMX = {"HX-Request": "true"}
+SAID = re.compile(r'<p class="notice notice--success">.*?</p>', re.DOTALL)
 
 
 def events(transaction: Transaction, kind: str) -> list[AuditEvent]:
@@ -35,6 +37,11 @@ def events(transaction: Transaction, kind: str) -> list[AuditEvent]:
 def standing(transaction: Transaction) -> set[str]:
     with transaction() as session:
         return set(session.scalars(select(Consent.id).where(Consent.revoked_at.is_(None))))
+
+
+def line_of(text: str) -> str:
+    """What the status line says, in the page or in a fragment."""
+    return " ".join(re.sub(r"<[^>]*>", "", SAID.findall(text)[0]).split())
 
 
 def test_one_click_ends_the_whole_application(browser: FlaskClient, cast: Cast, transaction: Transaction) -> None:
@@ -167,6 +174,76 @@ def test_one_persons_part_ends_alone(browser: FlaskClient, cast: Cast, transacti
     answer = submit(browser, browser.get(PAGE), action="/ledgerly/undo")
     assert answer.status_code == 303
     assert standing(transaction) == {alices.id, bobs.id}
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_the_end_of_a_part_is_told_with_what_goes_on(browser: FlaskClient, cast: Cast, headers: dict[str, str]) -> None:
+    parts = {person.id: cast.add_consent(person) for person in (cast.alice, cast.bob, cast.dana)}
+    cast.open_session(browser, cast.alice)
+
+    def said(action: str) -> str:
+        answer = submit(browser, browser.get(PAGE), action=action, headers=headers)
+        return line_of(browser.get(PAGE).text if answer.status_code == 303 else answer.text)
+
+    alice, bob, dana = cast.alice.name, cast.bob.name, cast.dana.name
+    undo = "You can undo this for 30 seconds."
+    first, second, third = (f"/people/{parts[person.id].id}/revoke" for person in (cast.bob, cast.dana, cast.alice))
+    assert said(first) == f"What {bob} allowed Ledgerly has ended. It still has access through {dana} and 1 other. {undo}"
+    assert said("/ledgerly/undo") == f"What {bob} allowed Ledgerly stands again, exactly as it was."
+    said(first)
+    assert said(second) == f"What {dana} allowed Ledgerly has ended. It still has access through {alice}. {undo}"
+    assert said(third) == f"Ledgerly is blocked from now on, from all that {alice} allowed. {undo}"
+    assert said("/ledgerly/undo") == f"Ledgerly has access again, exactly as {alice} allowed it."
+
+
+def test_what_is_left_but_paused_is_not_said_to_have_access(
+    browser: FlaskClient, cast: Cast, transaction: Transaction, clock: Clock
+) -> None:
+    bobs = cast.add_consent(cast.bob)
+    cast.add_consent(cast.dana)
+    with transaction() as session:
+        session.get_one(User, cast.dana.id).disabled_at = clock.now()
+    cast.open_session(browser, cast.alice)
+    answer = submit(browser, browser.get(PAGE), action=f"/people/{bobs.id}/revoke", headers=HTMX)
+    assert f"has ended. What {cast.dana.name} allowed is paused. You can undo" in line_of(answer.text)
+
+
+def test_who_ends_only_their_own_is_told_what_goes_on(browser: FlaskClient, cast: Cast) -> None:
+    cast.add_consent(cast.alice)
+    cast.add_consent(cast.bob)
+    cast.open_session(browser, cast.bob)
+    answer = submit(browser, browser.get(PAGE), action="/ledgerly/revoke", headers=HTMX)
+    assert f"It still has access through {cast.alice.name}. " in line_of(answer.text)
+    again = browser.post(REVOKE, data=form_in(answer, action="/undo").data(), headers=HTMX)
+    assert "That part had ended already." in line_of(again.text)
+
+
+def test_a_part_that_ended_is_not_counted_in_a_row_that_stands(browser: FlaskClient, cast: Cast, clock: Clock) -> None:
+    cast.add_consent(cast.alice)
+    bobs = cast.add_consent(cast.bob)
+    cast.open_session(browser, cast.alice)
+    together = ("and 1 other", "Taken together", "2 people")
+    assert all(words in browser.get(PAGE).text for words in together)
+    answer = submit(browser, browser.get(PAGE), action=f"/people/{bobs.id}/revoke", headers=HTMX)
+    for text in (answer.text, browser.get(PAGE).text):
+        assert not any(words in text for words in together)
+        assert "1 person<" in text and ", 1 ended just now" in text and "/ledgerly/undo" in text
+    clock.advance(seconds=31)
+    assert "1 person<" not in browser.get(PAGE).text
+    clock.advance(seconds=-31)
+    submit(browser, browser.get(PAGE), action="/ledgerly/undo")
+    assert all(words in browser.get(PAGE).text for words in together)
+
+
+def test_whoever_is_active_stands_first_in_a_row(
+    browser: FlaskClient, cast: Cast, transaction: Transaction, clock: Clock
+) -> None:
+    cast.add_consent(cast.bob)
+    cast.add_consent(cast.dana)
+    with transaction() as session:
+        session.get_one(User, cast.dana.id).disabled_at = clock.now()
+    cast.open_session(browser, cast.alice)
+    assert re.findall(r'class="person">([^<]+)<', browser.get(PAGE).text)[0] == cast.bob.name
 
 
 def test_undo_restores_exactly_what_that_click_ended(
