@@ -4,12 +4,14 @@
    data-focus                    takes the focus when the page arrives (the error summary)
    data-undo-seconds             on a form: its button hides when the seconds are over, since the server refuses then
    form                          is sent once, however often its button is pressed
-   #status                       what htmx puts there floats, so that nothing moves under the pointer, and leaves by itself */
+   #status                       what htmx puts there floats, so that nothing moves under the pointer, never over what has
+                                 the focus, and leaves by itself */
 (() => {
   "use strict";
 
   const CALM_SECONDS = 12;
   const BUSY_MILLISECONDS = 300;
+  const FOCUS_RING_PIXELS = 6;
   const status = document.getElementById("status");
 
   // popups
@@ -73,14 +75,36 @@
   const calm = () => {
     if (!status?.classList.contains("is-floating")) return;
     clearTimeout(quiet);
-    status.classList.remove("is-floating");
+    status.classList.remove("is-floating", "is-above");
     status.replaceChildren();
   };
+
+  const hides = (element) => {
+    const said = status.getBoundingClientRect();
+    const box = element.getBoundingClientRect();
+    const fits = box.height < window.innerHeight - said.height; // what is taller than the room beside it is never hidden
+    return fits && box.top < said.bottom && box.bottom > said.top && box.left < said.right && box.right > said.left;
+  };
+
+  const uncover = () => {
+    // what was said goes to the other edge before the page moves, and the page moves only where both edges hide the focus
+    const focused = document.activeElement;
+    if (!status?.classList.contains("is-floating") || focused === document.body || status.contains(focused)) return;
+    if (!hides(focused)) return;
+    status.classList.toggle("is-above");
+    if (!hides(focused)) return;
+    status.classList.remove("is-above");
+    const beyond = focused.getBoundingClientRect().bottom - status.getBoundingClientRect().top;
+    window.scrollBy({ top: beyond + FOCUS_RING_PIXELS, behavior: "instant" });
+  };
+
+  document.addEventListener("focusin", () => requestAnimationFrame(uncover)); // by then the browser has scrolled to it
 
   const say = () => {
     clearTimeout(quiet);
     if (!status.textContent.trim()) return;
     status.classList.add("is-floating");
+    uncover();
     if (!status.querySelector(".notice--danger")) quiet = setTimeout(calm, CALM_SECONDS * 1000);
   };
 
@@ -93,13 +117,18 @@
     wanted = focused && focused !== document.body ? { id: focused.id, row: focused.closest("[id]")?.id } : undefined;
   });
 
-  document.addEventListener("htmx:after:swap", () => {
-    countDown(document);
+  const refocus = () => {
+    // htmx itself focuses what has the attribute autofocus in the part it swapped in
     if (!wanted || document.activeElement !== document.body) return;
     const again = wanted.id && document.getElementById(wanted.id);
     const row = wanted.row && document.getElementById(wanted.row);
-    const target = document.querySelector("[autofocus]") || again || row?.querySelector("button, a[href], summary, input");
-    target?.focus({ preventScroll: true });
+    (again || row?.querySelector("button, a[href], summary, input"))?.focus({ preventScroll: true });
+  };
+
+  document.addEventListener("htmx:after:swap", () => {
+    countDown(document);
+    refocus();
+    uncover();
   });
 
   document.addEventListener("htmx:response:error", (event) => {
