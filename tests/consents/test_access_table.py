@@ -87,6 +87,23 @@ def test_what_was_given_for_a_session_reaches_no_further_whatever_was_ticked(
     assert browser.get(PAGE).text.count("Only while signed in") == 1
 
 
+OFFLINE = "Access your data while you are not logged into Class"
+
+
+def test_offline_access_stands_wherever_access_is_listed(browser: FlaskClient, cast: Cast, clock: Clock) -> None:
+    cast.add_consent(cast.alice, scope="openid offline_access")
+    cast.add_consent(cast.bob, scope="openid")
+    cast.add_consent(cast.dana, scope="openid offline_access", expires_at=clock.now())
+    cast.open_session(browser, cast.alice)
+    mark = f'<p class="mark">{OFFLINE}</p>'
+    row, people = browser.get(PAGE).text.split('class="activity-row"')
+    assert mark in row and "Only while signed in" not in row
+    for parts in (people, browser.get(f"{PAGE}/ledgerly").text):
+        assert parts.count(mark) == parts.count("Only while signed in") == 1
+    ended = browser.get(f"{PAGE}?status=ended").text
+    assert mark in ended and "Only while signed in" not in ended
+
+
 def test_an_early_end_is_counted_in_days(browser: FlaskClient, cast: Cast, clock: Clock) -> None:
     cast.add_consent(cast.alice, expires_at=clock.now() + timedelta(days=14, minutes=1))
     cast.open_session(browser, cast.alice)
@@ -239,6 +256,21 @@ def test_the_filter_finds_by_application_and_publisher(browser: FlaskClient, thr
     assert names(browser.get(f"{PAGE}?q=apps+pty").text) == ["Pocketfolio"]
     nothing = browser.get(f"{PAGE}?q=%25_%00'\"<b>")
     assert nothing.status_code == 200 and "No application matches" in nothing.text and "<b>" not in nothing.text
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [("?q=tide", "Clear the filter"), ("?status=paused", "Clear the filter"), ("?status=ended&q=tide", "Show current access")],
+)
+def test_the_way_out_of_a_filter_says_where_it_leads(browser: FlaskClient, three: Cast, query: str, words: str) -> None:
+    three.open_session(browser, three.alice)
+    assert f'<a href="{PAGE}">{words}</a>' in browser.get(f"{PAGE}{query}").text
+    assert f'<a href="{PAGE}">' not in browser.get(PAGE).text.partition("<main")[2]
+
+
+def test_words_that_match_nothing_that_ended_lead_to_all_that_has(browser: FlaskClient, three: Cast) -> None:
+    three.open_session(browser, three.alice)
+    assert f'<a href="{PAGE}?status=ended">show all that has ended</a>' in browser.get(f"{PAGE}?status=ended&q=zzz").text
 
 
 def test_filter_and_sort_come_back_as_the_page_shows_them(browser: FlaskClient, three: Cast) -> None:

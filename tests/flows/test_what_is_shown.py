@@ -69,6 +69,7 @@ def test_each_persons_part_stands_beside_them_and_ends_alone(open_visitor: OpenV
     expect(bob.locator(".chip")).to_have_text(["Know your identity", "Read your basic information"])
     expect(bob).to_contain_text("Only while signed in")
     expect(alice.locator(".chip")).to_have_text(["Read all fund information", "Know your identity"])
+    expect(alice).to_contain_text("Access your data while you are not logged into Class")
     bob.get_by_role("button", name="Revoke Bob Kowalski’s access").click()
     expect(bob).to_contain_text("Access ended just now")
     expect(bob.get_by_role("button", name="Undo")).to_be_focused()
