@@ -42,7 +42,11 @@ def test_signing_in_goes_on_with_the_request(browser: FlaskClient, cast: Cast, s
     assert answer.location == f"/login/mfa?interaction={parked}"
     assert stage.parked(parked).prompted == {}
     page = browser.get(answer.location)
-    assert "Step 2 of 4" in page.text and "Confirm it is you" in page.text and "Ledgerly" in page.text
+    assert (
+        "Step 2 of 4 · Confirm it is you" in page.text
+        and "<h1>Enter your authentication code</h1>" in page.text
+        and "Ledgerly" in page.text
+    )
     assert "form-action 'self' http://127.0.0.1:5001" in page.headers["Content-Security-Policy"]
     answer = submit(browser, page, {"code": cast.code(cast.alice)})
     assert (answer.status_code, answer.location) == (303, resume(parked))

@@ -254,6 +254,17 @@ def test_signing_in_again_as_the_same_person_keeps_the_session(browser: FlaskCli
     assert after.auth_time is not None and before.auth_time is not None and after.auth_time > before.auth_time
 
 
+def test_who_confirms_that_it_is_them_types_the_password_alone_and_may_cancel(
+    browser: FlaskClient, cast: Cast, stage: Stage
+) -> None:
+    cast.open_session(browser, cast.dana)
+    page = browser.get("/login?confirm=1&next=/account/mfa")
+    for answer in (page, submit(browser, page, {"password": "wrong"})):
+        assert "<h1>Confirm it is you</h1>" in answer.text and 'href="/account">Cancel</a>' in answer.text
+        assert f"<dd>{cast.dana.email}</dd>" in answer.text and "Sign in</button>" not in answer.text
+    assert submit(browser, page, {"password": cast.dana.password}).location == "/account/mfa"
+
+
 def test_signing_in_as_somebody_else_ends_the_session(browser: FlaskClient, cast: Cast, stage: Stage) -> None:
     old = cast.open_session(browser, cast.alice)
     assert stage.password(browser, cast.dana, path="/login?confirm=1").location == "/businesses"
