@@ -21,6 +21,7 @@ from flask_login import current_user
 from markupsafe import Markup, escape
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.routing import Rule
 
 from portal import packing
 from portal.config import Settings
@@ -53,7 +54,20 @@ ON_PAGES = {
 }
 
 
+class Route(Rule):
+    """A route that can say `head=False`: its GET spends something, and HEAD must be safe (RFC 9110 §9.2.1), so HEAD is 405.
+
+    Scanners of mail and previews of links send HEAD.
+    """
+
+    def __init__(self, *args: Any, head: bool = True, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if not head and self.methods is not None:
+            self.methods.discard("HEAD")  # which Werkzeug adds to every GET
+
+
 def init_app(app: Flask) -> None:
+    app.url_rule_class = Route
     app.before_request(_arrive)
     app.after_request(_leave)
     app.context_processor(_known_to_templates)

@@ -97,7 +97,7 @@ def new_recovery_codes() -> Response:
     return _to_codes_page(codes, user, Journey.of_request())
 
 
-@bp.get("/account/recovery-codes")
+@bp.get("/account/recovery-codes", head=False)
 @login_required
 def recovery_codes() -> Response:
     """The new recovery codes, this once; later only that they were shown."""

@@ -27,7 +27,7 @@ MAX_REQUEST_BYTES = 16384
 NOT_TRUSTED = "The link to this page cannot be trusted"
 
 
-@bp.get("/oauth/authorize")
+@bp.get("/oauth/authorize", head=False)
 def endpoint() -> Response:
     """A partner asks for access: straight back with a code or an error, or on to the page that is needed first."""
     parameters, repeated = _parameters()
@@ -69,7 +69,7 @@ def endpoint_by_form() -> Response:
     return web.see_other(f"{url_for('authorize.endpoint')}?{query}")
 
 
-@bp.get("/connect/continue")
+@bp.get("/connect/continue", head=False)
 def resume() -> Response:
     """The person did what a page of the corridor asked: on to the next page, or back to the partner."""
     row = sessions.current()

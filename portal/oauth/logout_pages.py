@@ -49,7 +49,7 @@ class Asked:
         return self.claims is not None and (self.claims["sid"], self.claims["sub"]) == (row.id, row.user_id)
 
 
-@bp.get("/oauth/logout")
+@bp.get("/oauth/logout", head=False)
 def sign_out_by_link() -> Response:
     """Signed out and back at the partner; or asked first, when it is not certain who is meant."""
     asked = read(request.query_string)

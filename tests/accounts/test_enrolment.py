@@ -53,6 +53,14 @@ def test_the_recovery_codes_are_shown_once(browser: FlaskClient, cast: Cast, sta
     assert stage.row(browser).data.keys() == {"csrf_token"}
 
 
+def test_head_takes_no_recovery_codes_away(browser: FlaskClient, cast: Cast, stage: Stage) -> None:
+    stage.password(browser, cast.dana)
+    page = browser.get("/account/mfa")
+    answer = submit(browser, page, {"code": stage.code_of(page)})
+    assert browser.head(answer.location).status_code == 405
+    assert len(CODES.findall(browser.get(answer.location).text)) == 10
+
+
 def test_recovery_codes_are_shown_to_nobody_else_in_the_same_browser(browser: FlaskClient, cast: Cast, stage: Stage) -> None:
     stage.password(browser, cast.dana)
     page = browser.get("/account/mfa")

@@ -56,3 +56,21 @@ def test_a_code_is_stored_as_a_digest_with_what_it_was_given_for(corridor: Corri
     assert (row.consent_id, row.browser_session_id, row.session_id) == (consent.id, session_id, session_id)
     assert (row.redirect_uri, row.nonce) == (corridor.partner.redirect_uri, "nonce-of-the-partner")
     assert (row.code_expires_at - row.created_at).total_seconds() == 60
+
+
+def test_head_mints_no_code(corridor: Corridor, transaction: Transaction) -> None:
+    corridor.arrive_signed_in()
+    corridor.cast.add_consent(scope=corridor.scope)
+    assert corridor.browser.head(corridor.url(prompt="none")).status_code == 405
+    with transaction() as session:
+        assert session.scalars(select(Authorization)).all() == []
+    assert corridor.returned(corridor.ask(prompt="none"))["code"]
+
+
+def test_head_does_not_conclude_a_parked_request(corridor: Corridor) -> None:
+    corridor.arrive_signed_in()
+    answer = corridor.decide(corridor.page("consent"))
+    assert answer.location.startswith("/connect/continue?")
+    refused = corridor.browser.head(answer.location)
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, OPTIONS")
+    assert corridor.returned(corridor.walk(answer))["code"]

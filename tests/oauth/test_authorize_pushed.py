@@ -49,6 +49,13 @@ def test_a_pushed_request_is_opened_once(corridor: Corridor) -> None:
     assert "start again" in answer.text
 
 
+def test_head_is_refused_and_opens_no_pushed_request(corridor: Corridor) -> None:
+    request_uri = push(corridor)
+    answer = corridor.browser.head("/oauth/authorize", query_string={"client_id": "ledgerly", "request_uri": request_uri})
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, OPTIONS, POST")
+    assert follow(corridor, request_uri).location.startswith("/login?")
+
+
 def test_a_pushed_request_waits_ninety_seconds(corridor: Corridor) -> None:
     request_uri = push(corridor)
     corridor.clock.advance(seconds=91)

@@ -63,6 +63,12 @@ def test_a_hint_that_has_expired_still_names_the_session(
     assert not is_signed_in(browser)
 
 
+def test_head_signs_nobody_out(machine: Machine, browser: FlaskClient, cast: Cast) -> None:
+    token, _ = hint(machine, cast.open_session(browser, ALICE))
+    assert browser.head("/oauth/logout", query_string={"id_token_hint": token}).status_code == 405
+    assert is_signed_in(browser)
+
+
 def test_a_hint_of_another_session_of_the_same_person_asks(machine: Machine, browser: FlaskClient, cast: Cast) -> None:
     cast.open_session(browser, ALICE)
     token, access = hint(machine, cast.new_session(ALICE)[1])
