@@ -19,7 +19,7 @@ from portal.accounts.pages import bp
 from portal.errors import Forbidden
 from portal.web import see_other
 
-SETUP, SHOWN_ONCE = "mfa_setup", "recovery_codes"
+SETUP, SHOWN_ONCE, REPLACED = "mfa_setup", "recovery_codes", "recovery_codes_replaced"
 """What the session holds meanwhile, encrypted."""
 WRONG_CODE = "That code does not match. Check that the time on your device is right, and enter the code it shows now."
 STALE = "To change how you sign in, first confirm that it is you."
@@ -52,7 +52,7 @@ def confirm_enrolment() -> Response:
         return confirm_first("accounts.enrolment", journey)
     if not form.validate():
         return _setup_page(form, journey, secret, 400)
-    code = mfa.read_code(form.code.data)
+    code, replaced = mfa.read_code(form.code.data), mfa.count_recovery_codes(db.session, user.id) > 0
     codes = mfa.enrol(db.session, _app().keyring, user, secret, code, now=now) if code else None
     if codes is None:
         form.code.errors = [WRONG_CODE]
@@ -62,7 +62,7 @@ def confirm_enrolment() -> Response:
     row.amr = list(signin.PASSWORD_AND_CODE)
     sessions.end_others(db.session, user.id, keep=row.id, reason="mfa_changed", now=now)
     journey.answer("mfa")
-    return _to_codes_page(codes, user, journey)
+    return _to_codes_page(codes, user, journey, replaced=replaced)
 
 
 @bp.post("/account/mfa/remove")
@@ -93,8 +93,9 @@ def new_recovery_codes() -> Response:
         return see_other(url_for("accounts.enrolment"))
     if not signin.may_change_security(row, user, now=db.utcnow()):
         return confirm_first("accounts.account")
+    replaced = mfa.count_recovery_codes(db.session, user.id) > 0
     codes = mfa.make_recovery_codes(db.session, _app().keyring, user, now=db.utcnow())
-    return _to_codes_page(codes, user, Journey.of_request())
+    return _to_codes_page(codes, user, Journey.of_request(), replaced=replaced)
 
 
 @bp.get("/account/recovery-codes", head=False)
@@ -102,13 +103,12 @@ def new_recovery_codes() -> Response:
 def recovery_codes() -> Response:
     """The new recovery codes, this once; later only that they were shown."""
     journey, (_, user), here = Journey.of_request(), _here(), sessions.here()
-    codes = mfa.unseal_codes(_app().keyring, here.get(SHOWN_ONCE), user.id)
-    if SHOWN_ONCE in here:
-        del here[SHOWN_ONCE]
+    codes = mfa.unseal_codes(_app().keyring, here.pop(SHOWN_ONCE, None), user.id)
     packing.keep_unpacked()
     page = render_template(
         "accounts/recovery_codes.html",
         codes=codes,
+        replaced=here.pop(REPLACED, False),
         goal=journey.goal(url_for("accounts.account")),
         nav="account",
         **journey.context(2),
@@ -116,7 +116,8 @@ def recovery_codes() -> Response:
     return make_response(page)
 
 
-def _to_codes_page(codes: list[str], user: User, journey: Journey) -> Response:
+def _to_codes_page(codes: list[str], user: User, journey: Journey, *, replaced: bool) -> Response:
+    sessions.here()[REPLACED] = replaced
     sessions.here()[SHOWN_ONCE] = mfa.seal_codes(_app().keyring, codes, user.id)
     return see_other(url_for("accounts.recovery_codes", **journey.query))
 

@@ -25,11 +25,15 @@ class Choice:
     def id(self) -> str:
         return self.member.business_id
 
+    @property
+    def is_invited(self) -> bool:
+        return self.member.accepted_at is None
+
 
 def reason_against(member: Membership, client: Client, asked: Iterable[str], *, brand: str) -> str:
     """Why this person cannot connect this application to this business, and what to do; "" when they can."""
     if not member.is_active:
-        return "You have not accepted the invitation to this business yet. Accept it under My businesses, then come back."
+        return "You have not accepted the invitation to this business yet."
     if not may_connect(member):
         return "Only Access Controllers connect applications here. Ask one of them to connect it, or to let every user connect."
     missing = decisions.beyond_role(client, asked, member.role)

@@ -122,6 +122,7 @@ def _shown(one: Choice, wanted: str | None) -> dict[str, Any]:
         "has_namesake": one.has_namesake,
         "is_chosen": not one.reason and one.id == wanted,
         "reason": one.reason,
+        "is_invited": one.is_invited,
     }
 
 

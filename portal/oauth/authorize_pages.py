@@ -43,7 +43,7 @@ def endpoint() -> Response:
     except PageError as error:
         raise _as_page(error) from None
     except Refusal as refusal:
-        return answer.with_refusal(refusal, issuer=_settings().issuer)
+        return answer.with_refusal(refusal, client_id=parameters["client_id"], issuer=_settings().issuer)
     return _proceed(asked, cast(Client, client), None)
 
 
@@ -83,7 +83,7 @@ def resume() -> Response:
         raise _as_page(error) from None
     except Refusal as refusal:  # the registration was changed meanwhile
         interaction.spend(db.session, parked, now=db.utcnow())
-        return answer.with_refusal(refusal, issuer=_settings().issuer)
+        return answer.with_refusal(refusal, client_id=client.client_id, issuer=_settings().issuer)
     return _proceed(asked, client, parked)
 
 

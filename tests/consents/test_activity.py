@@ -186,6 +186,7 @@ def test_what_nobody_used_for_90_days_may_be_taken_away(
     add_uses(transaction, old_consent.id, "business.read", now=clock.now(), days_ago=1, calls=0, refused=3)
     cast.open_session(browser, cast.alice)
     assert narrowing_forms(browser) == [("funds.read", ()), ("business.read", ())]
+    assert browser.get(PAGE).text.count("What you take away comes back only by connecting Ledgerly again.") == 1
 
 
 def test_of_a_broad_scope_the_parts_that_were_used_are_kept(
@@ -256,7 +257,7 @@ def test_there_is_no_advice_where_it_would_not_be_true(
     if why == "unnamed":
         add_uses(transaction, consent.id, "", now=clock.now(), days_ago=1)
     cast.open_session(browser, cast.bob if why == "another's" else cast.alice)
-    assert narrowing_forms(browser) == []
+    assert narrowing_forms(browser) == [] and "comes back only by" not in browser.get(PAGE).text
     if why == "unnamed":
         assert "Calls that named no permission" in browser.get(PAGE).text
 

@@ -91,8 +91,9 @@ def test_those_that_cannot_be_chosen_come_with_the_reason_and_what_to_do(priya: 
     assert (
         "Fernhill Accounting" in closed
         and "You have not accepted the invitation" in closed
-        and "Accept it under My businesses" in closed
+        and 'Accept it under <a href="/businesses" target="_blank">My businesses<' in closed
     )
+    assert "10 businesses you can choose, 2 you cannot" in page.text and closed.count("Accept it under") == 1
     assert (
         "Lockyer Trusts" in closed
         and "Only Access Controllers connect applications here" in closed

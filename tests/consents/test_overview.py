@@ -34,7 +34,7 @@ def test_a_business_without_connections_says_so(browser: FlaskClient, cast: Cast
     words = glance(page)
     for part in (
         "No application can reach the data",
-        "Last used never",
+        "Never used",
         "Nothing ended in the last 30 days",
         "3 users may act for it",
         "No invitation is open",
@@ -43,6 +43,7 @@ def test_a_business_without_connections_says_so(browser: FlaskClient, cast: Cast
         assert part in words, part
     for fact in (cast.acme.name, "51 824 753 556", "ACME", "Access Controller"):
         assert fact in page
+    assert "?status=ended" not in page
     for path in ("access", "users", "history"):
         assert f'<a href="{PAGE}/{path}">' in page
 
@@ -60,7 +61,9 @@ def test_connections_are_counted_as_the_pages_count_them(browser: FlaskClient, c
     cast.add_consent(cast.charlie, cast.birch, last_accessed_at=now)
     cast.add_member(cast.add_user(), cast.acme, "fund_tax_agent", accepted=False)
     cast.open_session(browser, cast.bob)
-    words = glance(browser.get(PAGE).text)
+    page = browser.get(PAGE).text
+    words = glance(page)
+    assert f'<a href="{PAGE}/access?status=ended">' in page
     for part in (
         "2 applications can reach the data",
         "Last used 3 hours ago, by Tidemark",

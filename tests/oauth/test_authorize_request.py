@@ -268,6 +268,7 @@ def test_the_answer_comes_by_form_when_asked_for(corridor: Corridor) -> None:
     assert corridor.redeem(back["code"]).status_code == 200
     assert page.headers["Content-Security-Policy"].endswith("form-action 'self' http://127.0.0.1:5001")
     assert page.headers["Cache-Control"] == "no-store" and page.headers["Referrer-Policy"] == "no-referrer"
+    assert "Returning to Ledgerly at 127.0.0.1 (this device)" in page.text
     assert 'type="submit"' in page.text  # for browsers without JavaScript
 
 
@@ -275,7 +276,7 @@ def test_an_error_comes_by_form_too(corridor: Corridor) -> None:
     page = corridor.ask(response_mode="form_post", prompt="none")
     assert page.status_code == 200
     assert corridor.returned(page)["error"] == "login_required"
-    assert "csrf_token" not in form_in(page, action=HOME).names()
+    assert "csrf_token" not in form_in(page, action=HOME).names() and "Returning to Ledgerly" in page.text
 
 
 @pytest.mark.parametrize("state", ["%00", "%E9", "a%0Ab", "a%0D%0Ab"])
