@@ -110,3 +110,17 @@ def test_nothing_moves_for_who_wants_it_so(open_visitor: OpenVisitor) -> None:
     assert "0.1" in page.evaluate(moves)
     page.emulate_media(reduced_motion="reduce")
     assert set(page.evaluate(moves).split(", ")) == {"0s"}
+
+
+def test_forced_colours_take_no_meaning_away(open_visitor: OpenVisitor, cast: Cast) -> None:
+    cast.add_consent()
+    page = open_visitor(forced_colors="active").page
+    cast.open_page_session(page, cast.alice)
+    page.goto(f"/business/{cast.acme.id}/access")
+    drawn = "(element, [part, property]) => getComputedStyle(element, part)[property]"
+    ground, ink = (page.locator("body").evaluate(drawn, [None, property]) for property in ("backgroundColor", "color"))
+    lines = [tab.evaluate(drawn, [None, "borderBottomColor"]) for tab in page.locator(".tabs a").all()]
+    assert [line == ground for line in lines] == [True, False, True, True]
+    arrows = [link.evaluate(drawn, ["::after", "borderTopWidth"]) for link in page.locator("a.sort").all()]
+    assert [arrow == "0px" for arrow in arrows] == [False, True, True, True, True, True]
+    assert page.locator(".status").first.evaluate(drawn, ["::before", "backgroundColor"]) == ink
