@@ -120,5 +120,5 @@ def accept(membership_id: str) -> ResponseReturnValue:
 def decline(membership_id: str) -> ResponseReturnValue:
     """Turn down an invitation."""
     business = membership.decline(db.session, membership_id, current_user, now=db.utcnow())
-    flash(f"You declined the invitation of {business.name}. An Access Controller can invite you again.")
+    flash(f"You declined the invitation of {business.name}. The operator of {web.brand()} can invite you again.")
     return web.see_other("/businesses")

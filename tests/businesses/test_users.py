@@ -103,6 +103,22 @@ def test_a_removed_user_is_out_at_once(app: Portal, browser: FlaskClient, cast: 
     assert submit(browser, browser.get(PAGE), action=paths_of(transaction, cast.dana.id)[1]).status_code == 303
 
 
+def test_a_removal_is_asked_once_more_with_what_it_means(browser: FlaskClient, cast: Cast, transaction: Transaction) -> None:
+    cast.add_member(cast.add_user(), cast.acme, "access_controller")
+    erin = cast.add_user("Erin")
+    cast.add_member(erin, cast.acme, "fund_auditor", accepted=False)
+    cast.open_session(browser, cast.alice)
+    page = browser.get(PAGE).text
+    for person, words in (
+        (cast.alice, "You can then no longer"),
+        (cast.bob, "They can then"),
+        (erin, "The invitation then ends."),
+    ):
+        asked = row_in(page, member_of(transaction, person.id)).partition('<details class="ask"')[2]
+        assert words in asked and "Only the operator of Class can undo this." in asked
+        assert asked.index("</summary>") < asked.index("<form") < asked.index("Yes, remove") < asked.index("</details>")
+
+
 def test_a_get_changes_nothing(browser: FlaskClient, cast: Cast, transaction: Transaction) -> None:
     cast.open_session(browser, cast.alice)
     for path in (*paths_of(transaction, cast.bob.id), POLICY):
@@ -258,6 +274,7 @@ def test_an_invitation_is_declined(browser: FlaskClient, cast: Cast, transaction
     cast.open_session(browser, cast.priya)
     page = browser.get("/businesses")
     assert submit(browser, page, action="/decline").status_code == 303
+    assert "The operator of Class can invite you again." in browser.get("/businesses").text
     assert submit(browser, page, action="/accept").status_code == 404
     assert browser.get("/business/business-fernhill").status_code == 404
 
@@ -277,7 +294,7 @@ def test_nobody_answers_another_persons_invitation(
 
 def test_who_was_invited_to_nothing_reads_how_that_works(browser: FlaskClient, cast: Cast) -> None:
     cast.open_session(browser, cast.add_user())
-    assert "not a user of a business yet" in browser.get("/businesses").text
+    assert "When the operator of Class invites you to a business" in browser.get("/businesses").text
 
 
 def test_my_businesses_tell_what_each_is_and_count_what_reaches_it(browser: FlaskClient, cast: Cast) -> None:

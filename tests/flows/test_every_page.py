@@ -298,6 +298,8 @@ def test_a_business_and_what_reaches_it(visitor: Visitor, look: Look, cast: Cast
     look()
     page.goto(f"{home}/users")
     page.get_by_text("The only one.").wait_for()
+    page.locator(".ask > summary").first.click()
+    look()
     page.get_by_label("Role of Bob Kowalski").select_option("access_controller")
     press(page, "Change role of Bob Kowalski")
     press(page, "Change role of Alice Hartigan")
