@@ -198,10 +198,25 @@ class Application:
             return None
 
     def _redirects(self) -> dict[str, Any]:
-        lists = {name: self._list(name, addresses.find_redirect_fault) for name in ("redirect_uris", "post_logout_redirect_uris")}
+        lists = {
+            "redirect_uris": self._list("redirect_uris", self._redirect_fault),
+            "post_logout_redirect_uris": self._list("post_logout_redirect_uris", addresses.find_redirect_fault),
+        }
         if not lists["redirect_uris"] and not self.resource_server and not self.given.get("redirect_uris"):
             self.wrong("redirect_uris", "must name at least one address to return to")
         return lists
+
+    def _redirect_fault(self, uri: str) -> str | None:
+        fault = addresses.find_redirect_fault(uri)
+        if fault is None and uri.startswith("http://") and self._is_public_web():
+            return (
+                "must use https for a web application without authentication: any program on the person’s machine could "
+                "take the code (RFC 8252 §8.6). Register it as native (application_type), and the person is asked each time"
+            )
+        return fault
+
+    def _is_public_web(self) -> bool:
+        return self.given.get("application_type", "web") == "web" and self.given.get("token_endpoint_auth_method") == "none"
 
     def _scopes(self) -> dict[str, Any]:
         scopes = self._scope()

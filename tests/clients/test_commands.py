@@ -169,6 +169,14 @@ def test_a_client_that_becomes_public_loses_its_secret_and_gets_a_new_one_back(o
     assert introspect(browser, client_id, back["client_secret"]) == 200
 
 
+def test_a_client_that_returns_to_this_machine_becomes_public_as_native_alone(office: Office) -> None:
+    client_id = office.register(redirect_uris=["http://127.0.0.1/callback"])["client_id"]
+    public = {"token_endpoint_auth_method": "none"}
+    assert "Register it as native" in one_line(office.run("update", client_id, "--json", "-", document=public))
+    native = {**public, "application_type": "native"}
+    assert office.run("update", client_id, "--json", "-", document=native).exit_code == 0
+
+
 def test_a_name_may_not_be_changed_into_anothers(office: Office, cast: Cast) -> None:
     client_id = office.register()["client_id"]
     assert "would be taken for" in one_line(office.run("update", client_id, "--json", "-", document={"client_name": "Ledger1y"}))

@@ -174,6 +174,19 @@ def test_a_native_application_keeps_no_secret() -> None:
     assert the_mistake(application_type="desktop").startswith("application_type must be one of")
 
 
+LOOPBACK = ["http://127.0.0.1:5001/cb", "http://[::1]/cb", "http://localhost:3000/cb"]
+
+
+@pytest.mark.parametrize("uri", LOOPBACK)
+def test_a_web_application_without_authentication_returns_to_https_alone(uri: str) -> None:
+    found = the_mistake(token_endpoint_auth_method="none", redirect_uris=["https://quokka.example/callback", uri])
+    assert found.startswith("redirect_uris: number 2 must use https") and "native" in found
+    assert the_mistake(application_type="web", token_endpoint_auth_method="none", redirect_uris=[uri])
+    assert mistakes(token_endpoint_auth_method="none") == []
+    assert mistakes(redirect_uris=[uri]) == []
+    assert mistakes(application_type="native", token_endpoint_auth_method="none", redirect_uris=[uri]) == []
+
+
 def test_a_resource_server_authenticates_and_needs_no_redirect() -> None:
     assert mistakes(resource_server=True, redirect_uris=[], scope="", required_scopes=[], scope_reasons={}) == []
     assert "introspect" in the_mistake(resource_server=True, token_endpoint_auth_method="none")
