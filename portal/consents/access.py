@@ -170,9 +170,9 @@ def _people(viewer: Viewer) -> Select[Any]:
 
 
 def _first_people(viewer: Viewer, *conditions: ColumnElement[bool]) -> Select[Any]:
-    """The first people of each application, what is active before what is paused or ended; and the viewer always.
+    """The first people of each application; and always the viewer, and whose part the viewer may give back.
 
-    Of the same standing, the latest grant comes first.
+    What is active comes before what is paused or ended, and of the same standing the latest grant first.
     """
     standing_first = case((standing.state(viewer.now) == standing.ACTIVE, 0), (_consent.c.revoked_at.is_(None), 1), else_=2)
     place = func.row_number().over(
@@ -180,5 +180,5 @@ def _first_people(viewer: Viewer, *conditions: ColumnElement[bool]) -> Select[An
         order_by=(standing_first, _consent.c.granted_at.desc(), _consent.c.id.desc()),
     )
     ranked = _people(viewer).where(*conditions).add_columns(place.label("place")).subquery()
-    shown = or_(ranked.c.place <= PEOPLE_IN_A_ROW, ranked.c.user_id == viewer.user_id)
+    shown = or_(ranked.c.place <= PEOPLE_IN_A_ROW, ranked.c.user_id == viewer.user_id, ranked.c.undoable == 1)
     return select(ranked).where(shown).order_by(ranked.c.client_id, ranked.c.place)

@@ -227,12 +227,24 @@ def test_a_part_that_ended_is_not_counted_in_a_row_that_stands(browser: FlaskCli
     answer = submit(browser, browser.get(PAGE), action=f"/people/{bobs.id}/revoke", headers=HTMX)
     for text in (answer.text, browser.get(PAGE).text):
         assert not any(words in text for words in together)
-        assert "1 person<" in text and ", 1 ended just now" in text and "/ledgerly/undo" in text
+        assert "<summary>1 person, 1 ended just now<" in text and "/ledgerly/undo" in text
     clock.advance(seconds=31)
-    assert "1 person<" not in browser.get(PAGE).text
+    assert "<summary>1 person" not in browser.get(PAGE).text
     clock.advance(seconds=-31)
     submit(browser, browser.get(PAGE), action="/ledgerly/undo")
     assert all(words in browser.get(PAGE).text for words in together)
+
+
+def test_of_many_people_the_one_whose_part_just_ended_is_still_listed(browser: FlaskClient, cast: Cast) -> None:
+    people = [cast.add_user() for _ in range(12)]
+    for person in people:
+        cast.add_member(person, cast.acme, "fund_auditor")
+    parts = [cast.add_consent(person) for person in people]
+    cast.open_session(browser, cast.alice)
+    answer = submit(browser, browser.get(PAGE), action=f"/people/{parts[-1].id}/revoke", headers=HTMX)
+    for told in (answer, browser.get(PAGE)):
+        assert form_in(told, action="/ledgerly/undo").data()["consent_id"] == [parts[-1].id]
+        assert "Show all 11 people" in told.text
 
 
 def test_whoever_is_active_stands_first_in_a_row(
