@@ -120,7 +120,7 @@ FOR_A_SESSION = _consent.c.session_id.is_not(None).label("is_for_session")
 
 
 def _just_ended(viewer: Viewer) -> ColumnElement[bool]:
-    return and_(*ending.ended_just_now(viewer.user_id, now=viewer.now, window=viewer.window))
+    return and_(*ending.ended_just_now(viewer.user_id, viewer.role, now=viewer.now, window=viewer.window))
 
 
 def _is_current(viewer: Viewer) -> ColumnElement[bool]:

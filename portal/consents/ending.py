@@ -29,6 +29,8 @@ _consent = table_of(Consent)
 
 BY_A_PERSON = "user"
 """The `revoke_reason` of what a person ended; only that can be taken back."""
+BY_TWO = "users"
+"""The `revoke_reason` of what a second person wanted ended too while the first could still take it back; now nobody can."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,8 @@ def revoke(
 ) -> Ended:
     """End the access of an application to the member's business at once: all of it, or what the member granted, or one consent.
 
-    Empty when nothing was left to end, as after somebody else's click; then that click's Undo no longer gives it back,
-    since this person wants it ended too. Raises NotFound for an application or consent that this business never had,
+    Empty when nothing was left to end, as after somebody else's click; then no Undo gives it back any more, neither that
+    person's nor this one's, since both want it ended. Raises NotFound for an application or consent that this business never had,
     and Forbidden for another person's consent that the role may not end.
     """
     known = _find_known(session, member.business_id, client_id, consent_id)
@@ -97,11 +99,15 @@ def _end(
 def _end_too(
     session: Session, member: Membership, client_id: str, consent_id: str | None, *, by: User, now: datetime, window: timedelta
 ) -> None:
-    """Take over what somebody else ended a moment ago, so that their Undo does not give it back."""
-    others = update(_consent).where(*_of(member.business_id, client_id, consent_id), *ended_lately(now=now, window=window))
+    """Make what somebody else ended a moment ago final."""
+    others = update(_consent).where(
+        *_of(member.business_id, client_id, consent_id),
+        *ended_lately(now=now, window=window),
+        _consent.c.revoked_by_user_id != by.id,
+    )
     if not may_revoke_any(member.role):
         others = others.where(_consent.c.user_id == by.id)
-    session.execute(others.values(revoked_by_user_id=by.id))
+    session.execute(others.values(revoke_reason=BY_TWO))
 
 
 def undo(
@@ -114,12 +120,12 @@ def undo(
     window: timedelta,
     consent_id: str | None = None,
 ) -> Ended:
-    """Give back what the same person's last click ended less than `window` ago, or one consent of it.
+    """Give back what the same person's last click ended less than `window` ago, or one consent of it, as far as their role goes today.
 
     Empty when it stands again already. Raises Conflict when the window is over or a new consent stands in the place.
     """
     known = _find_known(session, member.business_id, client_id, consent_id)
-    mine = [*_of(member.business_id, client_id, consent_id), *ended_just_now(by.id, now=now, window=window)]
+    mine = [*_of(member.business_id, client_id, consent_id), *ended_just_now(by.id, member.role, now=now, window=window)]
     last = select(func.max(_consent.c.revoked_at)).where(*mine).correlate(None).scalar_subquery()
     other = _consent.alias("other")
     replaced = exists(
@@ -153,9 +159,10 @@ def undo(
     return _tell(session, "consent.undone", member, known, restored, by=by, now=now)
 
 
-def ended_just_now(user_id: str, *, now: datetime, window: timedelta) -> tuple[ColumnElement[bool], ...]:
-    """What this person ended so lately that Undo is offered."""
-    return (_consent.c.revoked_by_user_id == user_id, *ended_lately(now=now, window=window))
+def ended_just_now(user_id: str, role: str, *, now: datetime, window: timedelta) -> tuple[ColumnElement[bool], ...]:
+    """What this person ended so lately that Undo is offered, and may still end in the role of today."""
+    within = () if may_revoke_any(role) else (_consent.c.user_id == user_id,)
+    return (_consent.c.revoked_by_user_id == user_id, *within, *ended_lately(now=now, window=window))
 
 
 def ended_lately(*, now: datetime, window: timedelta) -> tuple[ColumnElement[bool], ...]:

@@ -61,7 +61,7 @@ class Consent(Base):
     revoked_by_user_id: Mapped[str | None] = mapped_column(ForeignKey("users.id"), type_=Id)
     """The person who ended it; None when it was the client or the clock, or its session was over."""
     revoke_reason: Mapped[str | None] = mapped_column(String(16))
-    """user, client, expired or signed_out."""
+    """user, users (two of them), client, expired or signed_out."""
 
     @property
     def scopes(self) -> list[str]:

@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal import Portal
 from portal.accounts.models import User
 from portal.audit.models import AuditEvent
+from portal.businesses.models import Membership
 from portal.clients.models import Client
 from portal.consents.models import Consent
 from tests.support.clock import Clock
@@ -382,7 +383,7 @@ def test_an_expired_consent_is_not_said_to_be_revoked(
     assert events(transaction, "consent.revoked") == []
 
 
-def test_what_a_second_person_ends_too_no_undo_of_the_first_gives_back(
+def test_what_a_second_person_ends_too_no_undo_gives_back(
     app: Portal, browser: FlaskClient, cast: Cast, transaction: Transaction
 ) -> None:
     cast.add_consent(cast.bob)
@@ -397,8 +398,21 @@ def test_what_a_second_person_ends_too_no_undo_of_the_first_gives_back(
     assert refused.status_code == 409 and "somebody else has ended it too" in refused.text
     assert standing(transaction) == set()
     assert len(events(transaction, "consent.revoked")) == 1
-    submit(bobs, bobs.get(PAGE), action="/ledgerly/undo")
-    assert len(standing(transaction)) == 1
+    assert not [form for form in forms_in(bobs.get(PAGE)) if form.action.endswith("undo")]
+    assert bobs.post(UNDO, data=form_in(bobs.get("/account"), action="/logout").data()).status_code == 409
+    assert standing(transaction) == set()
+
+
+def test_undo_reaches_no_further_than_the_role_of_today(
+    app: Portal, browser: FlaskClient, cast: Cast, transaction: Transaction
+) -> None:
+    alices, bobs = cast.add_consent(cast.alice), cast.add_consent(cast.bob)
+    cast.open_session(browser, cast.alice)
+    submit(browser, browser.get(PAGE), action="/ledgerly/revoke")
+    with transaction() as session:
+        session.execute(update(Membership).where(Membership.user_id == cast.alice.id).values(role="fund_adviser"))
+    submit(browser, browser.get(PAGE), action="/ledgerly/undo")
+    assert standing(transaction) == {alices.id} and bobs.id != alices.id
 
 
 def test_ending_again_after_the_window_changes_no_record(
