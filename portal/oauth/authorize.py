@@ -106,17 +106,21 @@ class Situation:
     def _business_id(self) -> str | None:
         """The chosen business. Without a choice: the one that is connected already, where nothing is left to choose or to decide.
 
-        `business_id` of the request only preselects. Under `prompt=none` there is no page, so it picks among the
-        businesses the person has connected this client to themselves.
+        `business_id` of the request only preselects, and where another one is connected the person is asked. Under
+        `prompt=none` there is no page, so it picks among the businesses the person has connected this client to
+        themselves; about others the answer tells nothing.
         """
         if self.parked is not None and self.parked.business_id:
             return self.parked.business_id
         if self.is_silent:
             only = next(iter(self.consents)) if len(self.consents) == 1 else None
-            return self.asked.business_id or only
+            wanted = self.asked.business_id or only
+            return wanted if wanted in self.consents else None
         if self.asked.prompt or len(self.consents) != 1:
             return None
         ((business_id, consent),) = self.consents.items()
+        if self.asked.business_id not in (None, business_id):
+            return None  # the page says that this one cannot be had
         return business_id if self.is_answered_by(consent) and self._has_one_business() else None
 
     def _has_one_business(self) -> bool:

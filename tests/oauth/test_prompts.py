@@ -63,7 +63,9 @@ def test_none_with_a_consent_that_stands_is_a_code(connected: Corridor) -> None:
 def test_none_without_a_consent_is_refused(corridor: Corridor) -> None:
     corridor.arrive_signed_in()
     assert error_of(corridor, prompt="none") == "interaction_required"
-    assert error_of(corridor, prompt="none", business_id="business-acme") == "consent_required"
+    # The same for a business of the person's and for a stranger's, which is not for clients to find out.
+    assert error_of(corridor, prompt="none", business_id="business-acme") == "interaction_required"
+    assert error_of(corridor, prompt="none", business_id="business-birch") == "interaction_required"
 
 
 def test_none_for_more_than_was_asked_before_is_refused(connected: Corridor) -> None:
@@ -75,6 +77,11 @@ def test_none_gets_what_was_given_of_what_was_asked(connected: Corridor, transac
     with transaction() as session:
         session.execute(update(Consent).values(asked=connected.scope))
     assert connected.tokens(prompt="none")["scope"] == ASKED
+
+
+def test_another_business_than_the_connected_one_is_never_answered_with_that(connected: Corridor) -> None:
+    page = connected.page("business", business_id="business-birch")
+    assert "asked for a business that you cannot connect it to" in page.text
 
 
 def test_none_with_two_businesses_needs_to_know_which(connected: Corridor) -> None:
