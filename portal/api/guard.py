@@ -62,8 +62,6 @@ def check(
     if isinstance(found, Challenge):
         uses.note_refusal(connection, found.access, scopes, now=now)
         raise _refusal(found)
-    if "access_token" in request.args:
-        raise _refusal(Challenge(settings, 400, "invalid_request", "malformed"))
     try:
         limits.spend(connection, found.consent_id, now=now)
     except limits.QuotaExceeded:

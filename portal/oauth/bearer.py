@@ -22,6 +22,13 @@ def authorization(request: Request) -> str | None:
     return request.environ.get("HTTP_AUTHORIZATION")
 
 
+def is_elsewhere(request: Request) -> bool:
+    """Whether a token stands in the address or in a form too, where the portal never reads it: more than one is none (RFC 6750 §2)."""
+    if request.query_string and "access_token" in request.args:
+        return True
+    return request.mimetype == "application/x-www-form-urlencoded" and "access_token" in request.form
+
+
 def find(
     connection: Connection, request: Request, settings: Settings, *, now: datetime, statement: Prepared = tokens.FIND_ACCESS
 ) -> AccessLookup | Challenge:
@@ -30,7 +37,7 @@ def find(
     if presented is None or presented[:6].lower() != "bearer":
         return Challenge(settings)
     match = BEARER.fullmatch(presented)
-    if match is None:
+    if match is None or is_elsewhere(request):
         return Challenge(settings, 400, "invalid_request", "malformed")
     found = tokens.find_access(connection, match[1], now=now, statement=statement)
     if found is None:

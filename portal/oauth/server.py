@@ -107,6 +107,7 @@ class MachineRequest(OAuth2Request):  # type: ignore[misc]
             raise InvalidRequestError("A parameter is repeated.")
         if "%00" in text or "\x00" in text or any(len(value) > MAX_PARAMETER_LENGTH for value in form.values()):
             raise InvalidRequestError("A parameter is malformed.")
+        form = {name: value for name, value in form.items() if value}  # sent without a value is not sent (RFC 6749 §3.2)
         self.form, self.payload = form, BodyPayload(form)
 
 

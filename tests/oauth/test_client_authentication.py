@@ -76,7 +76,6 @@ def test_exactly_the_registered_method_counts(machine: Machine) -> None:
     assert is_refused(ask(machine, {"client_id": LEDGERLY.client_id, "client_secret": LEDGERLY.secret}))
     assert is_refused(ask(machine, {"client_id": LEDGERLY.client_id}))
     assert is_refused(ask(machine, auth=(POCKETFOLIO.client_id, "")))
-    assert is_refused(ask(machine, {"client_id": POCKETFOLIO.client_id, "client_secret": ""}))
     assert ask(machine, {"client_id": POCKETFOLIO.client_id}).status_code == 200
 
 
@@ -95,12 +94,18 @@ def test_two_secrets_overlap_while_they_rotate(machine: Machine, clock: Clock) -
 def test_more_than_one_authentication_is_refused(machine: Machine) -> None:
     both = {"client_id": LEDGERLY.client_id, "client_secret": LEDGERLY.secret}
     assertion = {"client_assertion": "a.b.c", "client_assertion_type": ASSERTION_TYPE}
-    for form in (both, {"client_secret": ""}, assertion):
+    for form in (both, {"client_secret": "x"}, assertion):
         answer = ask(machine, form, auth=LEDGERLY.authentication)
         assert (answer.status_code, answer.get_json()["error"]) == (400, "invalid_request")
     assert ask(machine, {**both, **assertion}).get_json()["error"] == "invalid_request"
     twice = [("Authorization", basic(*LEDGERLY.authentication)["Authorization"])] * 2
     assert ask(machine, headers=twice).status_code in (400, 401)  # some servers join them to one
+
+
+def test_what_is_sent_without_a_value_is_not_sent(machine: Machine) -> None:
+    assert ask(machine, {"client_id": POCKETFOLIO.client_id, "client_secret": ""}).status_code == 200
+    assert ask(machine, {"client_id": "", "client_secret": ""}, auth=LEDGERLY.authentication).status_code == 200
+    assert is_refused(ask(machine, {"client_id": LEDGERLY.client_id, "client_secret": ""}))
 
 
 def test_another_client_id_in_the_body_is_refused(machine: Machine) -> None:

@@ -85,6 +85,10 @@ def test_the_token_is_read_from_the_header_alone(machine: Machine) -> None:
     ):
         assert answer.status_code == 401
         assert access not in answer.text and access not in str(answer.headers)
+    header = {"Authorization": f"Bearer {access}"}
+    assert machine.send("GET", f"{PATH}?access_token={access}", headers=header).status_code == 400
+    assert machine.send("POST", PATH, data={"access_token": access}, headers=header).status_code == 400
+    assert machine.send("POST", PATH, headers=header).status_code == 200
 
 
 @pytest.mark.parametrize(
