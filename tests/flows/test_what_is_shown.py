@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 from sqlalchemy.orm import Session
 
+from portal import db
 from portal.businesses.models import Membership
 from tests.flows.conftest import OpenVisitor
 from tests.support.signin import Cast
@@ -101,6 +102,26 @@ def test_the_access_table_is_printed_as_a_list_of_all_that_is_allowed(open_visit
     expect(chips.and_(page.locator(":visible"))).to_have_count(chips.count())
     expect(only_on_screen.and_(page.locator(":visible"))).to_have_count(0)
     assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) > 1
+
+
+def test_paper_names_everyone_and_has_no_link_to_follow(open_visitor: OpenVisitor, cast: Cast) -> None:
+    cast.add_consent(cast.bob)
+    cast.add_consent(cast.alice)
+    cast.add_consent(revoked_at=db.utcnow(), revoke_reason="user", revoked_by_user_id=cast.bob.id)
+    page, home = open_visitor().page, f"/business/{cast.acme.id}/access"
+    cast.open_page_session(page, cast.alice)
+    page.emulate_media(media="print")
+    page.goto(home)
+    who = page.locator("[data-label='Granted by']")
+    expect(who).to_have_text(re.compile("Alice Hartigan.*and Bob Kowalski", re.DOTALL), use_inner_text=True)
+    expect(who).not_to_contain_text("other", use_inner_text=True)
+    for path in (f"{home}/ledgerly", f"{home}?status=ended"):
+        page.goto(path)
+        expect(page.get_by_text(re.compile("ABN 51 824 753 556 .* printed"))).to_be_visible()
+        expect(page.locator("main a").filter(visible=True)).to_have_count(0)
+    page.goto(f"{home}/ledgerly")
+    commas = "(chips) => chips.map((chip) => getComputedStyle(chip, '::after').content === '\",\"')"
+    assert page.locator(".chips").first.locator(".chip").evaluate_all(commas)[-2:] == [True, False]
 
 
 def test_nothing_moves_for_who_wants_it_so(open_visitor: OpenVisitor) -> None:
