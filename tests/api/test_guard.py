@@ -121,6 +121,10 @@ def idle(world: World, grant: Grant) -> None:
     world.change(BrowserSession, BrowserSession.id == grant.session_id, idle_expires_at=db.utcnow())
 
 
+def outlast(world: World, grant: Grant) -> None:
+    world.change(BrowserSession, BrowserSession.id == grant.session_id, expires_at=db.utcnow())
+
+
 def leave(world: World, grant: Grant) -> None:
     world.change(Membership, Membership.user_id == grant.user_id, ended_at=db.utcnow())
 
@@ -135,8 +139,8 @@ def disable_client(world: World, grant: Grant) -> None:
 
 ENDINGS = [
     (expire_token, "expired"), (revoke_token, "revoked"), (revoke_consent, "revoked"), (end_line, "revoked"),
-    (expire_consent, "consent_expired"), (sign_out, "signed_out"), (idle, "signed_out"), (leave, "user_left"),
-    (close_account, "user_left"), (disable_client, "client_disabled"),
+    (expire_consent, "consent_expired"), (sign_out, "signed_out"), (idle, "signed_out"), (outlast, "signed_out"),
+    (leave, "user_left"), (close_account, "user_left"), (disable_client, "client_disabled"),
 ]  # fmt: skip
 
 

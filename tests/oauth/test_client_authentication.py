@@ -237,6 +237,14 @@ def test_an_assertion_with_a_wrong_claim_is_refused(machine: Machine, signed: Si
     assert is_refused(ask(machine, signed(**changes)))
 
 
+@pytest.mark.parametrize("claim", ["iss", "sub"])
+@pytest.mark.parametrize("value", ["ledgerly", None, 1, ""])
+def test_naming_itself_beside_the_assertion_makes_up_for_no_claim(
+    machine: Machine, signed: Sign, signer: Partner, claim: str, value: Any
+) -> None:
+    assert is_refused(ask(machine, {**signed(**{claim: value}), "client_id": signer.client_id}))
+
+
 def test_a_foreign_key_none_at_all_and_the_public_one_as_a_secret_are_refused(machine: Machine, signed: Sign, key: Key) -> None:
     assert is_refused(ask(machine, signed(with_key=ECKey.generate_key("P-256", private=True))))
     public = OctKey.import_key(json.dumps(key.as_dict(private=False)))

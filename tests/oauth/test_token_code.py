@@ -205,6 +205,15 @@ def test_a_replay_ends_everything_that_the_code_produced(machine: Machine) -> No
     assert line.code not in str(event.detail)
 
 
+def test_a_replay_after_the_life_of_the_code_ends_it_all_too(machine: Machine, clock: Clock) -> None:
+    line = machine.authorize()
+    token = machine.tokens(line)["access_token"]
+    clock.advance(seconds=machine.app.settings.code_seconds + 1)
+    assert machine.is_live(token)
+    assert machine.redeem(line).json["error"] == "invalid_grant"
+    assert not machine.is_live(token)
+
+
 def test_a_replay_with_the_wrong_verifier_counts_as_well(machine: Machine) -> None:
     line = machine.authorize()
     token = machine.tokens(line)["access_token"]
