@@ -8,7 +8,7 @@ from flask import Blueprint, current_app, flash, make_response, render_template,
 from flask_login import current_user
 from werkzeug import Response
 
-from portal import db
+from portal import db, interaction
 from portal.accounts import journey as journeys
 from portal.accounts import sessions, signin
 from portal.accounts.forms import CodeForm, SignInForm
@@ -17,7 +17,7 @@ from portal.accounts.models import BrowserSession, User
 from portal.accounts.signin import Checked
 from portal.accounts.throttle import Attempt
 from portal.audit.record import record
-from portal.errors import Unavailable
+from portal.errors import Gone, Unavailable
 from portal.web import is_fragment, see_other
 
 bp = Blueprint("accounts", __name__)
@@ -200,6 +200,16 @@ def switch_user() -> Response:
     journey = Journey.of_request()
     _replace_session(journey)
     return see_other(url_for("accounts.sign_in", **journey.query))
+
+
+@bp.post("/login/leave")
+def leave() -> Response:
+    """Back to who asks, with a no; nobody has to sign in for that. Raises Gone when nobody asks in this browser."""
+    journey = Journey.of_request()
+    if journey.parked is None:
+        raise Gone
+    interaction.decide(db.session, journey.parked, {"allow": False})
+    return see_other(journey.goal())
 
 
 # what others need

@@ -7,7 +7,9 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from portal import Portal
 from tests.accounts.conftest import DOMAIN, Stage
+from tests.support.corridor import Corridor
 from tests.support.forms import form_in, submit
 from tests.support.signin import Cast
 
@@ -249,3 +251,39 @@ def test_going_on_without_a_person_is_not_possible(browser: FlaskClient, cast: C
     parked = stage.park(browser)
     answer = browser.get(f"/account/mfa?interaction={parked}")
     assert answer.location == f"/login?next=/account/mfa?interaction%3D{parked}"
+
+
+# turning back
+
+
+@pytest.mark.parametrize("step", ["login", "mfa", "enrolment"])
+def test_turning_back_before_the_choice_of_a_business_is_a_no(corridor: Corridor, cast: Cast, stage: Stage, step: str) -> None:
+    corridor.person = cast.dana if step == "enrolment" else cast.alice
+    page = corridor.page(step)
+    assert "Return to Ledgerly without connecting" in page.text
+    back = corridor.returned(corridor.walk(submit(corridor.browser, page, action="/login/leave")))
+    assert (back["error"], back["state"]) == ("access_denied", "state-of-the-partner")
+    assert submit(corridor.browser, page, action="/login/leave").status_code == 410
+    assert stage.row(corridor.browser).user_id == (cast.dana.id if step == "enrolment" else None)
+
+
+def test_who_turns_back_with_a_recovery_code_in_hand_says_no_too(corridor: Corridor) -> None:
+    page = corridor.page("mfa")
+    page = corridor.browser.get(page.request.full_path.replace("/login/mfa", "/login/recovery"))
+    back = corridor.returned(corridor.walk(submit(corridor.browser, page, action="/login/leave")))
+    assert back["error"] == "access_denied"
+
+
+def test_nobody_turns_back_for_another_browser(app: Portal, corridor: Corridor, stage: Stage) -> None:
+    form = form_in(corridor.page("login"), action="/login/leave")
+    [parked] = form.data()["interaction"]
+    stranger = app.test_client()
+    token = form_in(stranger.get("/login"), action="/login").data()["csrf_token"]
+    assert corridor.browser.get("/login/leave").status_code == 405
+    assert corridor.browser.post("/login/leave", data={"interaction": parked}).status_code == 400
+    assert stranger.post("/login/leave", data={"interaction": parked, "csrf_token": token}).status_code == 410
+    assert stage.parked(parked).decision is None
+
+
+def test_outside_the_corridor_there_is_nowhere_to_turn_back_to(browser: FlaskClient) -> None:
+    assert "/login/leave" not in browser.get("/login").text

@@ -91,6 +91,12 @@ def test_no_is_an_answer_like_yes(visitor: Visitor, ledgerly: Partner, cast: Cas
     expect(page.get_by_text("Alice Hartigan denied Ledgerly access.", exact=True)).to_be_visible()
 
 
+def test_who_turns_back_before_signing_in_is_at_the_partner_again(visitor: Visitor, ledgerly: Partner) -> None:
+    visitor.start(ledgerly)
+    visitor.page.get_by_role("button", name="Return to Ledgerly without connecting").click()
+    expect(visitor.page.get_by_text("The request was denied in Class.")).to_be_visible()
+
+
 def test_who_has_no_second_factor_sets_one_up_on_the_way(visitor: Visitor, ledgerly: Partner, cast: Cast) -> None:
     page = visitor.page
     visitor.start(ledgerly)
