@@ -45,8 +45,8 @@ class ServerSession(SessionMixin):
             self._loaded_when_undone, self._row = db.was_undone(), None
             secret = self._request.cookies.get(cookie_name(self._settings))
             if secret:
+                # A cookie that opens nothing stays: it may be the one before `renew`, and this answer come after the new one.
                 self._row = find_live(db.session, secret, now=db.utcnow())
-                self.cookie_to_drop = self._row is None
                 if self._row is not None:
                     touch(self._row, self._settings, now=db.utcnow())
         return self._row

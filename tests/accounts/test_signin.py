@@ -196,6 +196,17 @@ def test_the_cookie_changes_at_each_step_and_the_old_ones_open_nothing(browser: 
         assert thief.get("/account").status_code == 303
 
 
+def test_a_late_answer_to_the_cookie_before_does_not_take_the_new_one_away(
+    browser: FlaskClient, cast: Cast, stage: Stage
+) -> None:
+    browser.get("/login")
+    late = browser.application.test_client()
+    late.set_cookie("session", stage.cookie(browser), domain=DOMAIN)
+    stage.password(browser, cast.dana)
+    answer = late.get("/businesses")
+    assert answer.status_code == 303 and "Set-Cookie" not in answer.headers
+
+
 def test_a_cookie_planted_before_signing_in_gains_nothing(browser: FlaskClient, cast: Cast, stage: Stage) -> None:
     thief = browser.application.test_client()
     thief.get("/login")
