@@ -65,9 +65,10 @@ def list_command() -> None:
 
 @group.command("prune")
 def prune_command() -> None:
-    """Delete old keys that are not published any more."""
+    """Delete old keys that are not published any more, once the sessions of their time are over."""
+    app: Any = current_app
     with db.transaction() as session:
-        kids = keys.prune(session, now=db.utcnow())
+        kids = keys.prune(session, app.settings, now=db.utcnow())
     click.echo(f"Deleted {len(kids)} old keys{': ' + ', '.join(kids) if kids else ''}.")
 
 

@@ -87,9 +87,14 @@ def withdraw(session: Session, keyring: Keyring, *, now: datetime) -> list[str]:
     return kids
 
 
-def prune(session: Session, *, now: datetime) -> list[str]:
-    """Delete the keys whose date has passed; returns their ids. No token that they signed is good any more."""
-    over = delete(SigningKey).where(SigningKey.retires_at <= now).returning(SigningKey.kid)
+def prune(session: Session, settings: Settings, *, now: datetime) -> list[str]:
+    """Delete the keys that can tell nothing any more; returns their ids.
+
+    What they signed is good no longer when their date has passed, but it hints at a session for as long as that lives
+    (RP-Initiated Logout §2).
+    """
+    before = now - timedelta(seconds=settings.session_absolute_seconds)
+    over = delete(SigningKey).where(SigningKey.retires_at <= before).returning(SigningKey.kid)
     kids = sorted(session.scalars(over))
     if kids:
         record.record(session, "key.pruned", now=now, kids=kids)

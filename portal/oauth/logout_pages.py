@@ -85,7 +85,10 @@ def sign_out_by_form() -> Response:
 
 
 def read(raw: bytes) -> Asked:
-    """The request, checked as RP-Initiated Logout §2 and §3 say. Raises BadRequest, and then nothing has ended."""
+    """The request, checked as RP-Initiated Logout §2 and §3 say. Raises BadRequest, and then nothing has ended.
+
+    A hint that cannot be read, such as one whose key is gone, is none: the person is asked, and sent nowhere on its word.
+    """
     try:
         parameters, repeated = requests.single(requests.read_query(raw))
     except ValueError:
@@ -95,10 +98,10 @@ def read(raw: bytes) -> Asked:
         raise refused("a parameter is repeated or too long")
     hint = given.get("id_token_hint")
     claims = id_token.read_hint(db.session, _settings().issuer, hint) if hint is not None else None
-    if hint is not None and claims is None:
-        raise refused("id_token_hint is not ours")
     client = _find_client(given.get("client_id"), claims)
     return_to = given.get("post_logout_redirect_uri")
+    if client is None and hint is not None:
+        return_to = None
     if return_to is not None and (client is None or return_to not in client.post_logout_redirect_uris):
         raise refused("post_logout_redirect_uri is not registered")
     ascii_only = "&".join(f"{name}={quote(value, safe='', errors='surrogateescape')}" for name, value in given.items())

@@ -63,6 +63,39 @@ def test_a_hint_that_has_expired_still_names_the_session(
     assert not is_signed_in(browser)
 
 
+@pytest.mark.settings(session_idle_seconds=43200)
+def test_a_hint_is_read_for_as_long_as_its_session_lives_though_its_key_was_rotated_and_pruned(
+    machine: Machine, browser: FlaskClient, cast: Cast, clock: Clock
+) -> None:
+    token, _ = hint(machine, cast.open_session(browser, ALICE))
+    keys = machine.app.test_cli_runner()
+    keys.invoke(args=["keys", "rotate"])
+    clock.advance(seconds=machine.app.settings.session_absolute_seconds - 60)
+    assert "Deleted 0" in keys.invoke(args=["keys", "prune"]).output
+    assert leave(browser, id_token_hint=token, post_logout_redirect_uri=BACK).headers["Location"] == BACK
+    assert not is_signed_in(browser)
+
+
+@pytest.mark.parametrize("unreadable", ["", "not.a.token", "é"])
+def test_a_hint_that_cannot_be_read_asks_and_leads_nowhere(
+    machine: Machine, browser: FlaskClient, cast: Cast, unreadable: str
+) -> None:
+    asked = {"id_token_hint": unreadable, "post_logout_redirect_uri": BACK}
+    assert leave(browser, **asked).location == "/login"
+    cast.open_session(browser, ALICE)
+    page = leave(browser, **asked)
+    assert ASKS in page.text and "After that you go to" not in page.text and is_signed_in(browser)
+    assert submit(browser, page, button="decision=sign_out").location == "/login"
+    assert not is_signed_in(browser)
+
+
+def test_beside_a_hint_that_cannot_be_read_the_client_may_name_itself(machine: Machine, browser: FlaskClient, cast: Cast) -> None:
+    cast.open_session(browser, ALICE)
+    page = leave(browser, id_token_hint="not.a.token", post_logout_redirect_uri=BACK, client_id=LEDGERLY.client_id)
+    assert ASKS in page.text and is_signed_in(browser)
+    assert submit(browser, page, button="decision=sign_out").location == BACK
+
+
 def test_head_signs_nobody_out(machine: Machine, browser: FlaskClient, cast: Cast) -> None:
     token, _ = hint(machine, cast.open_session(browser, ALICE))
     assert browser.head("/oauth/logout", query_string={"id_token_hint": token}).status_code == 405
@@ -149,8 +182,8 @@ NEVER = [
     {"post_logout_redirect_uri": BACK, "client_id": "é"},
     {"post_logout_redirect_uri": "", "client_id": LEDGERLY.client_id},
     {"post_logout_redirect_uri": LEDGERLY.redirect_uri, "client_id": LEDGERLY.client_id},
-    {"id_token_hint": "not.a.token", "post_logout_redirect_uri": BACK, "client_id": LEDGERLY.client_id},
-    {"id_token_hint": "", "client_id": LEDGERLY.client_id},
+    {"id_token_hint": "not.a.token", "post_logout_redirect_uri": BACK, "client_id": "nobody"},
+    {"id_token_hint": "not.a.token", "post_logout_redirect_uri": "https://evil.example/", "client_id": LEDGERLY.client_id},
     {"state": "x" * 9000, "client_id": LEDGERLY.client_id, "post_logout_redirect_uri": BACK},
 ]
 
