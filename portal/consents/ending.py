@@ -67,16 +67,15 @@ def revoke(
 ) -> Ended:
     """End the access of an application to the member's business at once: all of it, or what the member granted, or one consent.
 
-    Empty when nothing was left to end, as after somebody else's click; then no Undo gives it back any more, neither that
-    person's nor this one's, since both want it ended. Raises NotFound for an application or consent that this business never had,
+    What somebody else's click ended a moment ago no Undo gives back any more, neither that person's nor this one's, since both
+    want it ended. Empty when nothing was left to end. Raises NotFound for an application or consent that this business never had,
     and Forbidden for another person's consent that the role may not end.
     """
     known = _find_known(session, member.business_id, client_id, consent_id)
     if consent_id and not may_revoke(member.role, user_id=by.id, granted_by=known.user_id):
         raise Forbidden(_ask_whoever_may(known))
     ended = _end(session, member, client_id, consent_id, by=by, now=now)
-    if not ended:
-        _end_too(session, member, client_id, consent_id, by=by, now=now, window=window)
+    _end_too(session, member, client_id, consent_id, by=by, now=now, window=window)
     if not ended and not may_revoke_any(member.role) and not _has_own(session, member.business_id, client_id, by):
         raise Forbidden(_ask_whoever_may(known))
     return _tell(session, "consent.revoked", member, known, ended, by=by, now=now)
