@@ -20,7 +20,7 @@ from portal.errors import Forbidden
 from portal.web import see_other
 
 SETUP, SHOWN_ONCE, REPLACED = "mfa_setup", "recovery_codes", "recovery_codes_replaced"
-"""What the session holds meanwhile, encrypted."""
+"""What the session holds meanwhile: secrets encrypted, and whether there were earlier codes."""
 WRONG_CODE = "That code does not match. Check that the time on your device is right, and enter the code it shows now."
 STALE = "To change how you sign in, first confirm that it is you."
 TIMED_OUT = "The set-up took too long, so a new key was made. Remove the old entry from your app and scan this code instead."
