@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from html.parser import HTMLParser
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 from tests.partner import authority as authorities
 from tests.partner.authority import Authority
 from tests.support.partner import TIMEOUT_SECONDS, Partner, running
+
+IMPATIENT_SECONDS = 2.0
 
 
 class Browser:
@@ -59,9 +62,22 @@ def _authority() -> Iterator[Authority]:
 
 
 @pytest.fixture(scope="session")
-def partner(_authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Partner]:
-    with running(_authority.url, tmp_path_factory.mktemp("partner")) as partner:
-        yield partner
+def _partners(_authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[float], Partner]]:
+    """The partner that waits this many seconds for an answer, started when first asked for."""
+    with ExitStack() as closing:
+
+        @cache
+        def waiting(seconds: float) -> Partner:
+            folder = tmp_path_factory.mktemp("partner")
+            return closing.enter_context(running(_authority.url, folder, PARTNER_TIMEOUT_SECONDS=str(seconds)))
+
+        yield waiting
+
+
+@pytest.fixture
+def partner(request: pytest.FixtureRequest, _partners: Callable[[float], Partner]) -> Partner:
+    """A patient partner; `@pytest.mark.impatient` is for tests of an answer that does not come."""
+    return _partners(IMPATIENT_SECONDS if request.node.get_closest_marker("impatient") else TIMEOUT_SECONDS)
 
 
 @pytest.fixture
@@ -116,5 +132,5 @@ def html_from_a_proxy(status: int = 200) -> Callable[[], Any]:
 
 
 def too_late() -> Any:
-    time.sleep(TIMEOUT_SECONDS * 1.5)
+    time.sleep(IMPATIENT_SECONDS * 1.5)
     return {}

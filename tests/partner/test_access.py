@@ -100,7 +100,7 @@ def test_a_token_that_is_expired_again_at_once_is_not_refreshed_for_ever(alice: 
 
 def test_pages_opened_together_refresh_once(alice: Browser, authority: Authority) -> None:
     together = threading.Barrier(8, action=lambda: authority.answers.pop("/api/v1/funds"))
-    authority.answers["/api/v1/funds"] = lambda: [together.wait(5), None][1]
+    authority.answers["/api/v1/funds"] = lambda: [together.wait(30), None][1]
     authority.end("expired")
     cookie = {"Cookie": f"ledgerly_session={alice.http.cookies['ledgerly_session']}"}
     pages: list[str] = []
@@ -176,7 +176,7 @@ def test_a_client_that_was_disabled_is_not_told_to_connect_again(alice: Browser,
         (lambda: ({}, 500), 502, "an answer that Ledgerly cannot read"),
         (lambda: {"token_type": "Bearer"}, 502, "an answer that Ledgerly cannot read"),
         (html_from_a_proxy(), 502, "an answer that Ledgerly cannot read"),
-        (too_late, 504, "Class takes too long to answer"),
+        pytest.param(too_late, 504, "Class takes too long to answer", marks=pytest.mark.impatient),
     ],
 )
 def test_a_refresh_that_fails_for_another_reason_keeps_the_connection(
@@ -266,7 +266,7 @@ def test_a_403_without_a_scope_is_still_told_in_words(alice: Browser, authority:
         (lambda: "[]", 502, "an answer that Ledgerly cannot read"),
         (lambda: {"data": "none"}, 502, "an answer that Ledgerly cannot read"),
         (lambda: {"data": [1]}, 502, "an answer that Ledgerly cannot read"),
-        (too_late, 504, "Class takes too long to answer"),
+        pytest.param(too_late, 504, "Class takes too long to answer", marks=pytest.mark.impatient),
     ],
 )
 def test_an_api_that_does_not_play_along_is_told_in_words(
@@ -306,7 +306,9 @@ def test_disconnect_of_what_has_ended_already_is_a_disconnect(alice: Browser, au
 
 
 @pytest.mark.parametrize("path", ["/oauth/revoke", "/oauth/consents/01consent"])
-@pytest.mark.parametrize("answer", [lambda: ({}, 503), lambda: ({"error": "invalid_client"}, 401), too_late])
+@pytest.mark.parametrize(
+    "answer", [lambda: ({}, 503), lambda: ({"error": "invalid_client"}, 401), pytest.param(too_late, marks=pytest.mark.impatient)]
+)
 def test_a_disconnect_that_the_portal_does_not_confirm_can_be_tried_again(
     alice: Browser, authority: Authority, path: str, answer: Callable[[], Any]
 ) -> None:

@@ -221,7 +221,7 @@ def test_a_token_response_without_its_tokens_is_refused(visitor: Browser, author
         (html_from_a_proxy(), 502, "an answer that Ledgerly cannot read"),
         (html_from_a_proxy(403), 502, "an answer that Ledgerly cannot read"),
         (lambda: ("", 307, {"Location": "/oauth/jwks"}), 502, "an answer that Ledgerly cannot read"),
-        (too_late, 504, "Class takes too long to answer"),
+        pytest.param(too_late, 504, "Class takes too long to answer", marks=pytest.mark.impatient),
     ],
 )
 def test_a_token_endpoint_that_does_not_play_along_is_told_in_words(
