@@ -25,7 +25,7 @@ def raw_call(
     """
     parts = urlsplit(server.url)
     lines = [method + b" " + path + b" HTTP/1.1", b"Host: " + parts.netloc.encode(), b"Connection: close", *headers]
-    with socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=10) as connection:
+    with socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=60) as connection:
         answer = b""
         with suppress(ConnectionError):
             connection.sendall(b"\r\n".join([*lines, b"", b""]) + body)

@@ -124,7 +124,7 @@ def test_a_body_that_arrives_after_access_has_ended_changes_nothing(world: World
         f"POST /api/v1/funds HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\nAuthorization: Bearer {grant.token}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
-    with socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=10) as connection:
+    with socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=60) as connection:
         connection.sendall(head.encode() + body[:10])
         time.sleep(0.3)  # long enough for a server that asks only at the beginning to have asked
         world.change(Consent, Consent.id == grant.consent_id, revoked_at=db.utcnow(), revoke_reason="user")

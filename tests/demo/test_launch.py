@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -150,10 +149,8 @@ def test_the_demo_runs_says_who_can_sign_in_and_ends_cleanly(environ: dict[str, 
     for port in (environ["PORT"], environ["PARTNER_PORT"]):
         with pytest.raises(OSError, match="refused"):
             status_of(port, "/")
-    begun = time.monotonic()
     with started(environ) as (demo, said):
         assert "The demo data is there already." in said
-        assert time.monotonic() - begun < 15
         demo.terminate()
         assert demo.wait(PATIENCE_SECONDS) == 0
     remembered = tmp_path / "sample-partner" / "old.sqlite3"

@@ -53,7 +53,8 @@ class Visitor:
 
     def choose(self, company: Company) -> None:
         self.page.locator(f"input[name=business_id][value={company.id}]").check()
-        self.page.get_by_role("button", name="Continue").click()
+        with self.page.expect_event("load"):  # whole, so that a test may change what is on the next page
+            self.page.get_by_role("button", name="Continue").click()
 
     def allow(self, *titles: str) -> None:
         for title in titles:

@@ -131,6 +131,7 @@ def test_signing_out_ends_what_lasts_only_while_signed_in(open_visitor: OpenVisi
     page.goto(f"{visitor.portal}/business/{cast.acme.id}/access")
     expect(page.get_by_text("Only while signed in")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/login")
     page.goto(ledgerly.url)
     expect(page.get_by_role("heading", name="You are no longer signed in to Class")).to_be_visible()
 

@@ -110,8 +110,8 @@ def test_paper_names_everyone_and_has_no_link_to_follow(open_visitor: OpenVisito
     cast.add_consent(revoked_at=db.utcnow(), revoke_reason="user", revoked_by_user_id=cast.bob.id)
     page, home = open_visitor().page, f"/business/{cast.acme.id}/access"
     cast.open_page_session(page, cast.alice)
-    page.emulate_media(media="print")
     page.goto(home)
+    page.emulate_media(media="print")
     who = page.locator("[data-label='Granted by']")
     expect(who).to_have_text(re.compile("Alice Hartigan.*and Bob Kowalski", re.DOTALL), use_inner_text=True)
     expect(who).not_to_contain_text("other", use_inner_text=True)

@@ -16,7 +16,7 @@ import httpx
 from tests.support.server import HOST, ROOT, free_port
 
 PROGRAM = ROOT / "examples" / "partner" / "app.py"
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 TIMEOUT_SECONDS = 20.0
 """As long as no test waits for its end: on a busy machine an honest answer takes its time."""
 
@@ -57,7 +57,7 @@ def running(issuer: str, folder: Path, *, port: int | None = None, **environ: st
         yield partner
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_SECONDS)
 
 
 def _wait_until_ready(partner: Partner, process: subprocess.Popen[bytes]) -> None:

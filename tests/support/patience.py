@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 
 
 def eventually(found: Callable[[], object], wanted: object) -> None:

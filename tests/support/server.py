@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -21,7 +22,8 @@ from portal.config import Settings
 
 ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
+PORTS = list(range(20_000, 32_000))
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,13 @@ class LiveServer:
 
 
 def free_port() -> int:
-    with socket.socket() as asking:
-        asking.bind((HOST, 0))
-        return int(asking.getsockname()[1])
+    """A port that nobody holds and no connection leaves from: those come from higher ones, and could take it before its server."""
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as asking, suppress(OSError):
+            asking.bind((HOST, port))
+            PORTS.remove(port)
+            return port
 
 
 def environment(settings: Settings) -> dict[str, str]:
