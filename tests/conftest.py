@@ -1,6 +1,7 @@
 """What every test can ask for: an application on a database of its own, a cast, browsers, and a real server.
 
-A test that asks for the database, directly or not, runs twice: on SQLite and on PostgreSQL.
+A test that asks for the database, directly or not, runs twice: on SQLite and on PostgreSQL. A test marked `looks` asks how
+pages look in a browser, which no database changes, and runs once.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database_kind" in metafunc.fixturenames:
         only = metafunc.config.getoption("--database")
-        metafunc.parametrize("database_kind", [only] if only else databases.KINDS, scope="session")
+        kinds = databases.KINDS[:1] if metafunc.definition.get_closest_marker("looks") else databases.KINDS
+        metafunc.parametrize("database_kind", [only] if only else kinds, scope="session")
 
 
 # the database

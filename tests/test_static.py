@@ -47,6 +47,7 @@ def give_much(cast: Cast) -> None:
 
 
 @pytest.mark.browser
+@pytest.mark.looks
 @pytest.mark.parametrize(
     "path",
     [

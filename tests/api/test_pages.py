@@ -115,6 +115,7 @@ def test_the_line_for_the_shell_makes_the_call(world: World, line: Endpoint) -> 
 
 
 @pytest.mark.browser
+@pytest.mark.looks
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (320, "dark")])
 def test_axe_finds_nothing_and_nothing_sticks_out(
     chromium: Browser, live_server: LiveServer, axe: Callable[..., list[str]], width: int, scheme: str
@@ -139,6 +140,7 @@ def phone(chromium: Browser, live_server: LiveServer) -> Iterator[Page]:
 
 
 @pytest.mark.browser
+@pytest.mark.looks
 def test_on_a_telephone_the_page_is_short_enough_to_be_read(phone: Page) -> None:
     phone.goto("/developers")
     assert phone.evaluate("document.documentElement.scrollHeight") < 20 * 740
@@ -146,6 +148,7 @@ def test_on_a_telephone_the_page_is_short_enough_to_be_read(phone: Page) -> None
 
 
 @pytest.mark.browser
+@pytest.mark.looks
 def test_what_an_address_names_is_opened(phone: Page) -> None:
     for name in ("create_fund", "object-Fund"):
         phone.goto("/developers")
@@ -162,6 +165,7 @@ def test_what_an_address_names_is_opened(phone: Page) -> None:
 
 
 @pytest.mark.browser
+@pytest.mark.looks
 def test_on_paper_everything_is_open(phone: Page) -> None:
     phone.goto("/developers")
     is_shown = "[...document.querySelectorAll('.entry__body')].every((body) => body.checkVisibility({ contentVisibilityAuto: true }) && body.offsetHeight > 20)"

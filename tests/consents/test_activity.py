@@ -283,6 +283,7 @@ def test_only_refusals_leave_room_above_the_line() -> None:
 
 
 @pytest.mark.browser
+@pytest.mark.looks
 @pytest.mark.parametrize("width", [1280, 360])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_row_opens_and_narrows_in_place(

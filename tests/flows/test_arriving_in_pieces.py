@@ -12,7 +12,7 @@ from tests.flows.conftest import OpenVisitor
 from tests.flows.test_every_page import authorization_path
 from tests.support.signin import Cast
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.looks]
 WIDTHS = (320, 360, 768, 1280)
 # Words in a line may still go to the next one, together with the comma that follows them; boxes may not move.
 MOVED = """(html) => {

@@ -11,7 +11,7 @@ from portal import db
 from tests.flows.conftest import OpenVisitor
 from tests.support.signin import Cast
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.looks]
 WIDTHS = (337, 350, 360, 384, 720, 721, 768, 853, 1024, 1100, 1152, 1153, 1280)
 SEEN = "main :is(tbody th, tbody td, tbody time:not(.visually-hidden *), tbody .status, .button)"
 STICKS_OUT = """(seen) => {

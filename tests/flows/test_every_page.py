@@ -18,7 +18,7 @@ from tests.flows.conftest import OpenVisitor, Visitor
 from tests.support.pages import pages_of
 from tests.support.signin import Cast
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.looks]
 LOOKS = [(1280, "light"), (320, "dark")]
 OTHER = {"light": "dark", "dark": "light"}
 LOOKED_AT: set[str] = set()

@@ -13,7 +13,7 @@ from portal.businesses.models import Membership
 from tests.flows.conftest import OpenVisitor
 from tests.support.signin import Cast
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.looks]
 STICKS_OUT = """() => {
   const frame = document.querySelector(".qr").getBoundingClientRect();
   return [...document.querySelectorAll(".qr svg, .qr svg path")].map((part) => part.getBoundingClientRect())

@@ -6,7 +6,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.flows.conftest import OpenVisitor
 from tests.support.signin import Cast
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.looks]
 WINDOWS = [(640, 400), (390, 664), (320, 256), (320, 200)]
 PLACES = ("start", "center", "end")
 IS_FOCUSED_AND_SEEN = """(button) => {
