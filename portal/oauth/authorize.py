@@ -259,9 +259,9 @@ def conclude(situation: Situation) -> str:
             decisions.deny(situation.session, situation.user, situation.client, _denied_for(situation), now=situation.now)
         raise AccessDenied("The person denied the access.")
     consent = _consent(situation)
-    scopes = opened_by(consent, situation.asked)
+    scopes = opened_by(consent, situation.asked, situation.member)
     if not scopes:
-        raise AccessDenied("The person allowed nothing of what was asked for.")
+        raise AccessDenied("Nothing of what was asked for is allowed.")
     code, row = new_code(situation, consent, scopes)
     situation.session.execute(insert(table_of(Authorization)).values(row))
     return code
@@ -287,9 +287,13 @@ def _consent(situation: Situation) -> Consent:
     )  # fmt: skip
 
 
-def opened_by(consent: Consent, asked: AuthorizationRequest) -> tuple[str, ...]:
-    """What of the request this consent opens, in catalogue order."""
-    return catalogue.effective(" ".join(asked.scope), consent.scope, frozenset(catalogue.CATALOGUE)).names
+def opened_by(consent: Consent, asked: AuthorizationRequest, member: Membership | None) -> tuple[str, ...]:
+    """What of the request this consent opens, in catalogue order; nothing where the role of today leaves nothing of that.
+
+    A role may rise again and tokens then open more, so it takes no name away while it leaves one.
+    """
+    found = catalogue.effective(" ".join(asked.scope), consent.scope, frozenset(catalogue.CATALOGUE))
+    return found.names if found.opened & roles.ceiling(member.role if member is not None else None) else ()
 
 
 def new_code(situation: Situation, consent: Consent, scopes: tuple[str, ...]) -> tuple[str, dict[str, Any]]:

@@ -116,7 +116,7 @@ def renew(
     if situation is None:
         return None
     consent: Any = situation.consent
-    scopes = authorize.opened_by(consent, situation.asked)
+    scopes = authorize.opened_by(consent, situation.asked, situation.member)
     if not scopes:
         return None
     code, values = authorize.new_code(situation, consent, scopes)

@@ -93,6 +93,22 @@ def test_nothing_is_renewed_when(connected: Corridor, transaction: Transaction, 
     assert connected.connect(prompt="none")["error"] == error
 
 
+@pytest.mark.parametrize("prompt", [None, "none"])
+def test_a_role_that_leaves_nothing_gets_no_code_that_would_be_refused(
+    connected: Corridor, transaction: Transaction, prompt: str | None
+) -> None:
+    asked = {"scope": "funds.summary offline_access", "prompt": prompt}
+    with transaction() as session:
+        session.execute(update(Consent).values(scope=asked["scope"], asked=asked["scope"]))
+    assert connected.connect(**asked)["code"]
+    for role, member in (("fund_adviser", "error"), ("fund_auditor", "code")):
+        with transaction() as session:
+            session.execute(update(Membership).where(Membership.user_id == "user-alice").values(role=role))
+        assert member in connected.connect(**asked)
+    tokens = connected.tokens(**asked)
+    assert tokens["scope"] == asked["scope"], "a role that rose again opens what was allowed"
+
+
 def test_a_sign_in_that_is_too_old_is_not_renewed(connected: Corridor, clock: Clock) -> None:
     clock.advance(minutes=5)
     assert connected.connect(prompt="none", max_age="600")["code"]
