@@ -27,7 +27,7 @@ from portal.consents import catalogue, choices, decisions
 from portal.consents.models import Consent
 from portal.db import new_id, table_of
 from portal.interaction import Interaction
-from portal.oauth.id_token import LEVEL_2, LEVELS
+from portal.oauth.id_token import LEVEL_2, LEVELS, acr
 from portal.oauth.models import Authorization
 from portal.oauth.request import AuthorizationRequest
 
@@ -316,6 +316,7 @@ def new_code(situation: Situation, consent: Consent, scopes: tuple[str, ...]) ->
         "nonce": situation.asked.nonce,
         "auth_time": row.auth_time,
         "amr": list(row.amr),
+        "acr": acr(row.amr, situation.asked.essential_acr),
         "created_at": situation.now,
         "code_expires_at": situation.now + timedelta(seconds=situation.settings.code_seconds),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,9 +24,14 @@ LEVELS = (LEVEL_1, LEVEL_2)
 HASH_OF = {"ES256": hashlib.sha256, "RS256": hashlib.sha256, "EdDSA": hashlib.sha512}
 
 
-def acr(amr: Sequence[str]) -> str:
-    """Level 2 when a second factor was performed in this session, else level 1; never more than was done."""
-    return LEVEL_2 if "mfa" in amr else LEVEL_1
+def acr(amr: Sequence[str], essential: Collection[str] = ()) -> str:
+    """Level 2 when a second factor was performed in this session, else level 1; never more than was done.
+
+    Where the client named `essential` levels, the highest of those that was reached (OIDC Core §5.5.1.1): who passed two
+    factors has passed one. One of them was reached, or there would be no code.
+    """
+    reached = LEVELS if "mfa" in amr else LEVELS[:1]
+    return next(level for level in reversed(reached) if not essential or level in essential)
 
 
 def at_hash(access_token: str, algorithm: str) -> str:
@@ -49,7 +54,7 @@ def sign(row: Any, *, key: Key, algorithm: str, issuer: str, access_token: str, 
         "at_hash": at_hash(access_token, algorithm),
         "sid": row.browser_session_id,
         "amr": list(row.amr),
-        "acr": acr(row.amr),
+        "acr": row.acr or acr(row.amr),
         "email": row.email,
         "email_verified": row.email_verified_at is not None,
     }

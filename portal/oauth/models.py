@@ -64,6 +64,8 @@ class Authorization(Base):
     nonce: Mapped[str | None] = mapped_column(Text)
     auth_time: Mapped[datetime]
     amr: Mapped[list[str]] = mapped_column(JSON)
+    acr: Mapped[str | None] = mapped_column(String(32))
+    """The level that the ID token tells; None in rows of an earlier release, where `amr` tells it."""
     created_at: Mapped[datetime]
     code_expires_at: Mapped[datetime]
     code_used_at: Mapped[datetime | None]

@@ -45,6 +45,7 @@ FIND_CODE = Prepared(
         _authorization.c.nonce,
         _authorization.c.auth_time,
         _authorization.c.amr,
+        _authorization.c.acr,
         _authorization.c.browser_session_id,
         _authorization.c.code_expires_at,
         _authorization.c.code_used_at,

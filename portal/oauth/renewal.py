@@ -90,7 +90,7 @@ WHAT_STANDS = Prepared(
 )
 STORED = (
     "id code_digest client_id user_id business_id consent_id browser_session_id session_id scope redirect_uri code_challenge nonce "
-    "auth_time amr created_at code_expires_at"
+    "auth_time amr acr created_at code_expires_at"
 ).split()
 STORE = Prepared(insert(_authorization).values({name: bindparam(name) for name in STORED}))
 TOUCH = Prepared(

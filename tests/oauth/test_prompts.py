@@ -205,6 +205,24 @@ def test_an_essential_level_leads_through_enrolment(corridor: Corridor, essentia
     assert claims_of(tokens["id_token"])["amr"] == (["pwd", "otp", "mfa"] if essential else ["pwd"])
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (["urn:portal:loa:1"], "urn:portal:loa:1"),
+        (["urn:example:gold", "urn:portal:loa:1"], "urn:portal:loa:1"),
+        (["urn:portal:loa:1", "urn:portal:loa:2"], "urn:portal:loa:2"),
+        (["urn:portal:loa:2"], "urn:portal:loa:2"),
+    ],
+)
+@pytest.mark.parametrize("prompt", [None, "none"])
+def test_the_level_told_is_one_of_the_essential_ones(
+    connected: Corridor, values: list[str], told: str, prompt: str | None
+) -> None:
+    claims = json.dumps({"id_token": {"acr": {"essential": True, "values": values}}})
+    id_token = claims_of(connected.tokens(claims=claims, prompt=prompt)["id_token"])
+    assert (id_token["acr"], id_token["amr"]) == (told, ["pwd", "otp", "mfa"])
+
+
 @pytest.mark.settings(mfa="optional")
 def test_a_level_that_is_wished_for_is_raised_to_where_that_is_possible(corridor: Corridor, transaction: Transaction) -> None:
     change_session(transaction, corridor.arrive_signed_in(), amr=["pwd"])
