@@ -30,10 +30,12 @@ from tests.support.databases import Postgresql, Sqlite
 from tests.support.s3 import S3
 from tests.support.server import LiveServer, WarmServers
 from tests.support.signin import Cast
+from tests.support.templates import CompiledTemplates
 
 SECRET_KEY = "only-tests-know-this-key-0123456789-abcdefghijklmnopqrstuvwxyz"
 UNSTORED = 3600
 """In a test's own process uses are stored when the test says so, and never in between."""
+COMPILED_TEMPLATES = CompiledTemplates()
 Databases = Callable[[str], Sqlite | Postgresql]
 
 
@@ -112,6 +114,7 @@ def _folders(place: Path) -> dict[str, str]:
 @contextmanager
 def _application(settings: Settings) -> Iterator[Portal]:
     app = create_app(settings)
+    app.jinja_env.bytecode_cache = COMPILED_TEMPLATES
     yield app
     app.extensions["portal-usage"].close()
     app.extensions["portal-database"].dispose()
