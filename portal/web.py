@@ -182,6 +182,7 @@ def _known_to_templates() -> dict[str, Any]:
     return {
         "brand": brand(),
         "request_id": g.get("request_id", ""),
+        "now": utcnow(),
         "signed_in": current_user._get_current_object() if current_user.is_authenticated else None,
         "support_url": _settings().support_url,
         "nav": "",

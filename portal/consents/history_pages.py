@@ -29,7 +29,6 @@ def events(business_id: str) -> ResponseReturnValue:
         nav="history",
         nav_business=member.business,
         business=member.business,
-        now=db.utcnow(),
         entries=[history.entry_of(event, with_address=roles.may_manage_users(member.role), brand=brand) for event in found],
         next_before=next_before,
         is_first_page=before is None,

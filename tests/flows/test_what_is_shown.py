@@ -115,7 +115,7 @@ def test_paper_names_everyone_and_has_no_link_to_follow(open_visitor: OpenVisito
     who = page.locator("[data-label='Granted by']")
     expect(who).to_have_text(re.compile("Alice Hartigan.*and Bob Kowalski", re.DOTALL), use_inner_text=True)
     expect(who).not_to_contain_text("other", use_inner_text=True)
-    for path in (f"{home}/ledgerly", f"{home}?status=ended"):
+    for path in (f"{home}/ledgerly", f"{home}/ledgerly/activity", f"{home}?status=ended"):
         page.goto(path)
         expect(page.get_by_text(re.compile("ABN 51 824 753 556 .* printed"))).to_be_visible()
         expect(page.locator("main a").filter(visible=True)).to_have_count(0)
