@@ -17,8 +17,6 @@ from portal.config import Settings
 
 PASS_SECONDS = 60
 """The longest that a pass may take; it ends by its count long before."""
-WARM = 10_000
-"""Calls that a portal has answered before it is measured."""
 COUNTED = 60
 """Calls that are made to count their statements."""
 
@@ -76,14 +74,14 @@ class Bench:
     passes: int
     calls: int
 
-    def warm(self) -> None:
-        """Make servers that have just started into servers at work.
+    def warm(self, calls: int) -> None:
+        """Make servers that have just started into servers at work, by this many calls.
 
         Each process of a database that has just started maps each page of the tables when it first meets it, and the first
         calls on a million consents meet some ten such pages.
         """
         for site in self.sites:
-            self._run(WARMING, site.facts, world.items(WARMING.items, site.consents, WARM), WARM)
+            self._run(WARMING, site.facts, world.items(WARMING.items, site.consents, calls), calls)
 
     def measure(self, scenario: Scenario) -> list[Figures]:
         """The figures of a scenario at each size, passes of all sizes in turn."""
