@@ -304,7 +304,7 @@ def test_a_business_and_what_reaches_it(visitor: Visitor, look: Look, cast: Cast
     press(page, "Change role of Bob Kowalski")
     press(page, "Change role of Alice Hartigan")
     page.get_by_text("was Access Controller already").wait_for()
-    look()
+    look(waits=True)
     elsewhere = page.context.new_page()
     elsewhere.goto(f"{home}/users")
     elsewhere.get_by_label("Role of Bob Kowalski").select_option("fund_auditor")
@@ -313,7 +313,7 @@ def test_a_business_and_what_reaches_it(visitor: Visitor, look: Look, cast: Cast
     page.get_by_label("Role of Alice Hartigan").select_option("fund_auditor")
     press(page, "Change role of Alice Hartigan")
     page.get_by_text("A business needs an Access Controller").wait_for()
-    look()
+    look(waits=True)
 
 
 @looks_at("my_businesses.businesses", "access.table")

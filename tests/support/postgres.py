@@ -39,7 +39,8 @@ def start(owner: int, options: Mapping[str, str] = FAST, parent: str | None = No
     """
     directory = Path(tempfile.mkdtemp(prefix="pg-", dir=parent or memory()))
     command = [sys.executable, __file__, str(directory), str(owner), *(f"{name}={value}" for name, value in options.items())]
-    subprocess.run(command, stdin=subprocess.DEVNULL, check=True)
+    # It outlives its caller, so it must not hold open a pipe that somebody reads to the end.
+    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         if (directory / "ready").exists():
