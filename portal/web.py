@@ -72,6 +72,7 @@ def init_app(app: Flask) -> None:
     app.after_request(_leave)
     app.context_processor(_known_to_templates)
     app.add_template_global(asset, "asset")
+    app.jinja_env.globals["styles"] = ()  # a page that has style sheets of its own sets it
     app.add_template_filter(localtime, "localtime")
     app.add_template_filter(localdate, "localdate")
     app.add_template_filter(ago, "ago")
