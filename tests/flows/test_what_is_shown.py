@@ -119,6 +119,8 @@ def test_paper_names_everyone_and_has_no_link_to_follow(open_visitor: OpenVisito
         page.goto(path)
         expect(page.get_by_text(re.compile("ABN 51 824 753 556 .* printed"))).to_be_visible()
         expect(page.locator("main a").filter(visible=True)).to_have_count(0)
+    page.goto(f"/business/{cast.acme.id}/users")
+    expect(page.get_by_role("row", name="Bob Kowalski")).to_contain_text("Fund Auditor", use_inner_text=True)
     page.goto(f"{home}/ledgerly")
     commas = "(chips) => chips.map((chip) => getComputedStyle(chip, '::after').content === '\",\"')"
     assert page.locator(".chips").first.locator(".chip").evaluate_all(commas)[-2:] == [True, False]
