@@ -14,6 +14,7 @@ from portal.config import Settings
 from portal.crypto import PREFIXES
 from tests.conftest import SECRET_KEY
 from tests.support.cast import SINCE
+from tests.support.forms import submit
 from tests.support.signin import Cast
 
 Transaction = Callable[[], AbstractContextManager[Session]]
@@ -73,17 +74,26 @@ def test_https_is_promised_for_two_years(browser: FlaskClient) -> None:
     assert "max-age=63072000" in browser.get("/healthz").headers["Strict-Transport-Security"]
 
 
-def test_the_session_cookie_is_out_of_reach_of_scripts(browser: FlaskClient) -> None:
-    told = browser.get("/login").headers["Set-Cookie"]
-    assert told.startswith("session=")
-    assert "HttpOnly" in told and "SameSite=Lax" in told and "Path=/" in told and "Domain" not in told
+def cookies_of_a_sign_in(browser: FlaskClient, cast: Cast) -> list[str]:
+    """A visitor's and then a signed-in person's, as they are set."""
+    page = browser.get("/login")
+    answer = submit(browser, page, {"email": cast.dana.email, "password": cast.dana.password})
+    return [told for told in (*page.headers.getlist("Set-Cookie"), *answer.headers.getlist("Set-Cookie")) if "=;" not in told]
+
+
+def test_the_session_cookies_are_out_of_reach_of_scripts(browser: FlaskClient, cast: Cast) -> None:
+    cookies = cookies_of_a_sign_in(browser, cast)
+    assert [told.partition("=")[0] for told in cookies] == ["visit", "session"]
+    for told in cookies:
+        assert "HttpOnly" in told and "SameSite=Lax" in told and "Path=/" in told and "Domain" not in told
 
 
 @pytest.mark.settings(issuer="https://portal.example")
-def test_the_session_cookie_is_bound_to_the_host_under_https(browser: FlaskClient) -> None:
-    told = browser.get("/login").headers["Set-Cookie"]
-    assert told.startswith("__Host-session=")
-    assert "Secure" in told and "HttpOnly" in told and "Path=/" in told and "Domain" not in told
+def test_the_session_cookies_are_bound_to_the_host_under_https(browser: FlaskClient, cast: Cast) -> None:
+    cookies = cookies_of_a_sign_in(browser, cast)
+    assert [told.partition("=")[0] for told in cookies] == ["__Host-visit", "__Host-session"]
+    for told in cookies:
+        assert "Secure" in told and "HttpOnly" in told and "Path=/" in told and "Domain" not in told
 
 
 def test_each_answer_has_a_reference_number_of_its_own(browser: FlaskClient) -> None:

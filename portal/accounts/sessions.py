@@ -2,6 +2,10 @@
 
 The cookie holds 256 random bits; the row holds their digest, so a copy of the database opens no session. The row is
 loaded on first use, which machine endpoints never make. A session ends by idling, by age, or by one UPDATE.
+
+There are two cookies: `session` for somebody who signed in or is about to, and `visit` for nobody in particular. So the answer
+to another tab, which begins a visit because the cookie it was sent with opens nothing any more, may come after the one that
+signs in and takes nothing away.
 """
 
 from __future__ import annotations
@@ -35,21 +39,26 @@ class ServerSession(SessionMixin):
         self._request = request
         self._row: BrowserSession | None = None
         self._loaded_when_undone: bool | None = None
-        self.cookie_to_set: str | None = None
-        self.cookie_to_drop = False
+        self.secret_to_tell: str | None = None
+        self.is_replaced = False
+        """Whether the cookies that came with the request open nothing any more."""
 
     @property
     def row(self) -> BrowserSession | None:
         """The live row behind the cookie, or None for a browser that has none yet."""
         if self._loaded_when_undone is not db.was_undone():  # what this request made of it before is not so any more
             self._loaded_when_undone, self._row = db.was_undone(), None
-            secret = self._request.cookies.get(cookie_name(self._settings))
-            if secret:
-                # A cookie that opens nothing stays: it may be the one before `renew`, and this answer come after the new one.
-                self._row = find_live(db.session, secret, now=db.utcnow())
-                if self._row is not None:
-                    touch(self._row, self._settings, now=db.utcnow())
+            sent = (self._request.cookies.get(name) for name in cookie_names(self._settings))
+            found = (find_live(db.session, secret, now=db.utcnow()) for secret in sent if secret)
+            self._row = next((row for row in found if row is not None), None)
+            if self._row is not None:
+                touch(self._row, self._settings, now=db.utcnow())
         return self._row
+
+    @property
+    def is_visit(self) -> bool:
+        """Whether this is the session of nobody in particular: no password was right in it."""
+        return self._row is not None and self._row.user is None and self._row.pending_user_id is None
 
     def ensure(self) -> BrowserSession:
         """The live row, made now if there is none."""
@@ -68,6 +77,7 @@ class ServerSession(SessionMixin):
         secret = crypto.new_secret()
         row.digest = crypto.digest(secret)
         row.data = {**row.data, "csrf_token": secrets.token_hex(20)}
+        self.is_replaced = True
         self._hand_out(secret)
         return row
 
@@ -75,10 +85,10 @@ class ServerSession(SessionMixin):
         """End this session; the browser goes on as nobody."""
         if self.row is not None:
             end(db.session, self.row.id, reason=reason, now=db.utcnow())
-        self._row, self.cookie_to_set, self.cookie_to_drop = None, None, True
+        self._row, self.secret_to_tell, self.is_replaced = None, None, True
 
     def _hand_out(self, secret: str) -> None:
-        self.cookie_to_set, self.cookie_to_drop = secret, False
+        self.secret_to_tell = secret
         g.pop("csrf_token", None)  # Flask-WTF keeps the token it made for the request; it belongs to the old secret
 
     def __getitem__(self, key: str) -> Any:
@@ -102,11 +112,10 @@ class ServerSession(SessionMixin):
 
 
 class DatabaseSessionInterface(SessionInterface):
-    """Opens a ServerSession for each request without touching the database, and sets the cookie when it changed."""
+    """Opens a ServerSession for each request without touching the database, and sets the cookies when they changed."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.cookie = cookie_name(settings)
 
     def open_session(self, app: Flask, request: Request) -> ServerSession:
         return ServerSession(self._settings, request)
@@ -116,14 +125,22 @@ class DatabaseSessionInterface(SessionInterface):
             return
         kept = cast(ServerSession, session)
         options: dict[str, Any] = {"path": "/", "secure": self._settings.is_https, "httponly": True, "samesite": "Lax"}
-        if kept.cookie_to_set:
-            response.set_cookie(self.cookie, kept.cookie_to_set, **options)
-        elif kept.cookie_to_drop:
-            response.delete_cookie(self.cookie, **options)
+        for name, is_for_visits in zip(cookie_names(self._settings), (False, True), strict=True):
+            if kept.secret_to_tell and kept.is_visit == is_for_visits:
+                response.set_cookie(name, kept.secret_to_tell, **options)
+            elif kept.is_replaced and name in web.current_request().cookies:
+                response.delete_cookie(name, **options)
+            # Any other cookie stays, though it opens nothing: a newer one may be on its way to the browser.
 
 
 def cookie_name(settings: Settings) -> str:
-    return "__Host-session" if settings.is_https else "session"
+    """The cookie of somebody; `cookie_names` has the one of nobody too."""
+    return cookie_names(settings)[0]
+
+
+def cookie_names(settings: Settings) -> tuple[str, str]:
+    """In the order in which they are looked at: for somebody who signed in or is about to, and for a visit of nobody."""
+    return ("__Host-session", "__Host-visit") if settings.is_https else ("session", "visit")
 
 
 def here() -> ServerSession:

@@ -38,9 +38,13 @@ class Stage:
     transaction: Transaction
 
     def cookie(self, browser: FlaskClient) -> str:
-        found = browser.get_cookie(sessions.cookie_name(self.app.settings), domain=DOMAIN)
-        assert found is not None
-        return found.value
+        """The secret of the browser's session: somebody's if there is one, or else the visit's."""
+        return next(iter(self.cookies(browser).values()))
+
+    def cookies(self, browser: FlaskClient) -> dict[str, str]:
+        """The secrets of the browser's sessions, by the name of their cookie: somebody's first, then the visit's."""
+        found = {name: browser.get_cookie(name, domain=DOMAIN) for name in sessions.cookie_names(self.app.settings)}
+        return {name: cookie.value for name, cookie in found.items() if cookie is not None}
 
     def row(self, browser: FlaskClient) -> BrowserSession:
         """The row behind the browser's cookie, live or not."""

@@ -207,6 +207,39 @@ def test_a_late_answer_to_the_cookie_before_does_not_take_the_new_one_away(
     assert answer.status_code == 303 and "Set-Cookie" not in answer.headers
 
 
+@pytest.mark.parametrize("step", ["the password", "the code"])
+def test_a_visit_that_begins_in_another_tab_meanwhile_takes_no_sign_in_away(
+    browser: FlaskClient, cast: Cast, stage: Stage, step: str
+) -> None:
+    """The other tab asked with the cookie of before; its answer, with a form and so with a session of its own, comes last."""
+    browser.get("/login")
+    tab = browser.application.test_client()
+    if step == "the code":
+        stage.password(browser, cast.alice)
+    for name, secret in stage.cookies(browser).items():
+        tab.set_cookie(name, secret, domain=DOMAIN)
+    if step == "the code":
+        submit(browser, browser.get("/login/mfa"), {"code": cast.code(cast.alice)})
+    else:
+        stage.password(browser, cast.dana)
+    assert tab.get("/login").headers["Set-Cookie"].startswith("visit=")
+    browser.set_cookie("visit", stage.cookies(tab)["visit"], domain=DOMAIN)
+    assert browser.get("/account").status_code == 200
+
+
+def test_a_visitor_and_who_signed_in_have_one_cookie_each_and_leave_none_behind(
+    browser: FlaskClient, cast: Cast, stage: Stage
+) -> None:
+    browser.get("/login")
+    assert list(stage.cookies(browser)) == ["visit"]
+    stage.password(browser, cast.alice)
+    assert list(stage.cookies(browser)) == ["session"]
+    submit(browser, browser.get("/login/mfa"), {"code": cast.code(cast.alice)})
+    assert list(stage.cookies(browser)) == ["session"]
+    submit(browser, browser.get("/account"), action="/logout")
+    assert list(stage.cookies(browser)) == ["visit"]
+
+
 def test_a_cookie_planted_before_signing_in_gains_nothing(browser: FlaskClient, cast: Cast, stage: Stage) -> None:
     thief = browser.application.test_client()
     thief.get("/login")
@@ -216,11 +249,13 @@ def test_a_cookie_planted_before_signing_in_gains_nothing(browser: FlaskClient, 
     assert thief.get("/account").status_code == 303
 
 
-def test_an_invented_cookie_opens_nothing_and_is_replaced(browser: FlaskClient, stage: Stage) -> None:
-    browser.set_cookie("session", "invented", domain=DOMAIN)
-    answer = browser.get("/login")
-    assert answer.status_code == 200
-    assert stage.cookie(browser) != "invented"
+@pytest.mark.parametrize("name", ["session", "visit"])
+def test_an_invented_cookie_opens_nothing(browser: FlaskClient, cast: Cast, stage: Stage, name: str) -> None:
+    browser.set_cookie(name, "invented", domain=DOMAIN)
+    assert browser.get("/login").status_code == 200
+    assert stage.cookies(browser)["visit"] != "invented"
+    stage.password(browser, cast.dana)
+    assert stage.cookies(browser).keys() == {"session"} and browser.get("/account").status_code == 200
 
 
 def test_the_form_of_an_earlier_step_is_out_of_date_after_signing_in(browser: FlaskClient, cast: Cast, stage: Stage) -> None:
