@@ -17,7 +17,7 @@ from typing import Any
 from flask import Request, Response
 
 from portal import web
-from portal.errors import PreconditionRequired
+from portal.errors import BadRequest, PreconditionRequired
 
 Body = Mapping[str, Any]
 
@@ -26,6 +26,9 @@ encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str
 
 DIGEST_BYTES = 12
 VERSION = re.compile(r"[0-9]{1,18}")
+TAG = r'(W/)?"[!#-~]*"'
+TAGS = rf"[ \t,]*{TAG}([ \t]*,[ \t,]*{TAG})*[ \t,]*"
+"""A list of entity tags in ASCII (RFC 9110 §8.8.3, §5.6.1.2): what `If-Match` may say, besides `*`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,15 +85,23 @@ def _digest(text: str) -> str:
     return f'"{base64.urlsafe_b64encode(digest).decode()}"'
 
 
+class BadTags(BadRequest):
+    kind = "bad-if-match"
+    title = "The header If-Match cannot be used"
+    message = "Nothing was changed. If-Match must be the ETag of what was read, its double quotes included, or a list of such."
+
+
 def versions_to_change(request: Request, *, required: bool) -> frozenset[int] | None:
     """The versions that `If-Match` names, by strong comparison (RFC 9110 §13.1.1); a tag that is no version names none.
 
     None without the header, where it is not required. Raises PreconditionRequired (RFC 6585 §3) where it is, and for `*`,
-    which would match what nobody has read.
+    which would match what nobody has read. Raises BadTags for what is no list of tags, which would never match.
     """
-    named = request.if_match
-    if "If-Match" not in request.headers and not required:
+    sent = request.headers.get("If-Match")
+    if sent is None and not required:
         return None
-    if "If-Match" not in request.headers or named.star_tag:
+    if sent is None or sent.strip() == "*":
         raise PreconditionRequired
-    return frozenset(int(tag) for tag in named.as_set() if tag and VERSION.fullmatch(tag))
+    if re.fullmatch(TAGS, sent) is None:
+        raise BadTags(detail="unreadable If-Match")
+    return frozenset(int(tag) for tag in request.if_match.as_set() if tag and VERSION.fullmatch(tag))

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from portal.api import examples, links, problems
+from portal.api.answers import TAGS
 from portal.api.problems import Problem
 from portal.api.registry import PATH_PARAMETER, Endpoint
 from portal.api.schemas import reference
@@ -21,7 +22,7 @@ IF_MATCH = {
     "in": "header",
     "required": True,
     "description": "The ETag of the state that was read; when it has changed since, nothing is done.",
-    "schema": {"type": "string", "pattern": '^"[!#-~]+"(, *"[!#-~]+")*$', "examples": ['"3"']},
+    "schema": {"type": "string", "pattern": f"^{TAGS}$", "examples": ['"3"']},
 }
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from portal import errors
-from portal.api import bodies, contents, guard, idempotency, limits, parameters, uploads, validation
+from portal.api import answers, bodies, contents, guard, idempotency, limits, parameters, uploads, validation
 from portal.api.registry import Endpoint
 from portal.errors import PortalError, problem_type
 from portal.funds import cursor, documents, kinds, scanning, storage
@@ -80,6 +80,11 @@ TABLE: tuple[Problem, ...] = (
         error=idempotency.BadKey,
         when="The header Idempotency-Key is empty, too long, or holds other than visible ASCII characters.",
         then="Send a key of 1 to 255 such characters; a random UUID is a good one.",
+    ),
+    Problem(
+        error=answers.BadTags,
+        when="The header If-Match is no list of ETags: their double quotes are part of them.",
+        then='Send the ETag as it came, such as "3" with its quotes.',
     ),
     Problem(
         error=bodies.UnreadableJson,
@@ -237,7 +242,7 @@ def of_call(line: Endpoint) -> list[Problem]:
     if "<" in line.path:
         can.add(errors.NotFound)
     if line.may_be_conditional:
-        can |= {errors.PreconditionFailed, errors.PreconditionRequired}
+        can |= {answers.BadTags, errors.PreconditionFailed, errors.PreconditionRequired}
     if line.idempotent:
         can |= {idempotency.BadKey, idempotency.KeyReused}
     if line.body is not None:

@@ -53,7 +53,7 @@ def test_the_same_body_for_another_version_is_another_call(world: World, token: 
     first = load('"1"', '"7"')
     assert (first.status_code, load('"7"', '"1"').data) == (200, first.data)
     before = state(world)
-    for others in (['"1"'], ['"2"'], ['"no version"'], []):
+    for others in (['"1"'], ['"2"'], ['"no-version"'], []):
         answer = load(*others)
         assert (answer.status_code, answer.json["type"].rpartition("/")[2]) == (422, "idempotency-key-reused")
     assert state(world) == before
