@@ -13,7 +13,6 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
-from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from werkzeug.exceptions import HTTPException
@@ -34,6 +33,8 @@ class PortalError(Exception):
     """What the API says in place of `message`, when that speaks of a page."""
     kind = "internal-error"
     next_step: str | None = None
+    onward: tuple[str, str] = ("/businesses", "Go to My businesses")
+    """Where the page leads, and the words of the link."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class PortalError(Exception):
         *,
         title: str | None = None,
         next_step: str | None = None,
+        onward: tuple[str, str] | None = None,
         detail: str | None = None,
         headers: dict[str, str] | None = None,
         members: dict[str, Any] | None = None,
@@ -49,6 +51,7 @@ class PortalError(Exception):
         self.message = message or self.message
         self.title = title or self.title
         self.next_step = next_step or self.next_step
+        self.onward = onward or self.onward
         self.detail = detail
         self.headers = headers or {}
         self.members = members or {}
@@ -166,7 +169,6 @@ BY_STATUS: dict[int, type[PortalError]] = {
 
 def init_app(app: Flask) -> None:
     app.register_error_handler(PortalError, answer)
-    app.register_error_handler(CSRFError, lambda error: answer(FormOutOfDate(detail=error.description)))
     app.register_error_handler(HTTPException, _from_http)
     app.register_error_handler(IntegrityError, lambda error: answer(Conflict(detail=_constraint_of(error))))
     for away in (OperationalError, InterfaceError):
@@ -178,8 +180,7 @@ def init_app(app: Flask) -> None:
 def answer(error: PortalError) -> Response:
     """Undo what the request wrote, log the error once, and answer in the form that the asker reads."""
     db.rollback()
-    write = log.error if error.status >= 500 else log.info
-    write("refused", status=error.status, kind=error.kind, detail=error.detail or error.message)
+    note(error)
     if request.path == "/api" or request.path.startswith("/api/"):
         response = _problem(error)
     elif _is_protocol(request.path):
@@ -190,6 +191,12 @@ def answer(error: PortalError) -> Response:
         response = make_response(_page(error), error.status)
     response.headers.update(error.headers)
     return response
+
+
+def note(error: PortalError) -> None:
+    """The line in the log."""
+    write = log.error if error.status >= 500 else log.info
+    write("refused", status=error.status, kind=error.kind, detail=error.detail or error.message)
 
 
 def _is_protocol(path: str) -> bool:

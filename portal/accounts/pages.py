@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, current_app, flash, make_response, render_template, request, url_for
 from flask_login import current_user
@@ -18,7 +19,7 @@ from portal.accounts.signin import Checked
 from portal.accounts.throttle import Attempt
 from portal.audit.record import record
 from portal.errors import Gone, Unavailable
-from portal.web import is_fragment, see_other
+from portal.web import is_fragment, safe_next, see_other
 
 bp = Blueprint("accounts", __name__)
 
@@ -41,7 +42,7 @@ def sign_in() -> Response:
             flash(journeys.LOST, "warning")
         return see_other(journey.goal())
     own = current_user.email if current_user.is_authenticated else ""
-    return _sign_in_page(SignInForm(None, email=journey.login_hint or own), journey)
+    return sign_in_page(SignInForm(None, email=journey.login_hint or own), journey)
 
 
 @bp.post("/login")
@@ -50,12 +51,12 @@ def check_sign_in() -> Response:
     journey = Journey.of_request()
     form = SignInForm.posted()
     if not form.validate():
-        return _sign_in_page(form, journey, 400)
+        return sign_in_page(form, journey, 400)
     try:
         checked = _check_password(form)
     except Unavailable as busy:
         form.form_errors.append(busy.message)
-        return _sign_in_page(form, journey, busy.status, busy.headers)
+        return sign_in_page(form, journey, busy.status, busy.headers)
     user = signin.accept_password(db.session, _app().keyring, checked, address=request.remote_addr)
     if user is None:
         return _refuse_password(form, journey, checked)
@@ -81,12 +82,12 @@ def _refuse_password(form: Any, journey: Journey, checked: Checked) -> Response:
     signin.record_refusal(db.session, user_id=checked.user_id, reason="password", refused_by=checked.refused_by, now=now)
     if checked.refused_by is None:
         form.form_errors.append(WRONG_PASSWORD)
-        return _sign_in_page(form, journey, 400)
+        return sign_in_page(form, journey, 400)
     form.form_errors.append(wait_words(checked.refused_by))
-    return _sign_in_page(form, journey, 429, _retry_after(checked.refused_by))
+    return sign_in_page(form, journey, 429, _retry_after(checked.refused_by))
 
 
-def _sign_in_page(form: Any, journey: Journey, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def sign_in_page(form: Any, journey: Journey, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     page = render_template(
         "accounts/login.html",
         form=form,
@@ -122,13 +123,13 @@ def _replace_session(journey: Journey) -> BrowserSession:
 @bp.get("/login/mfa")
 def second_factor() -> Response:
     """Asks for the code of the authenticator app."""
-    return _code_page(CodeForm(None), recovery=False)
+    return code_page(CodeForm(None), recovery=False)
 
 
 @bp.get("/login/recovery")
 def recovery() -> Response:
     """Asks for one of the recovery codes instead."""
-    return _code_page(CodeForm(None), recovery=True)
+    return code_page(CodeForm(None), recovery=True)
 
 
 @bp.post("/login/mfa")
@@ -147,15 +148,15 @@ def _check_code(*, recovery: bool) -> Response:
     journey, form, now = Journey.of_request(), CodeForm.posted(), db.utcnow()
     user = signin.find_pending(db.session, sessions.current(), now=now)
     if user is None or not form.validate():
-        return _code_page(form, recovery=recovery, status=400)
+        return code_page(form, recovery=recovery, status=400)
     checked = signin.check_code(db.session, _app().keyring, user, form.code.data, recovery=recovery, now=now)
     if not checked.is_right:
         signin.record_refusal(db.session, user_id=user.id, reason="code", refused_by=checked.refused_by, now=now)
         if checked.refused_by is not None:
             form.code.errors = [wait_words(checked.refused_by)]
-            return _code_page(form, recovery=recovery, status=429, headers=_retry_after(checked.refused_by))
+            return code_page(form, recovery=recovery, status=429, headers=_retry_after(checked.refused_by))
         form.code.errors = [WRONG_RECOVERY_CODE if recovery else WRONG_CODE]
-        return _code_page(form, recovery=recovery, status=400)
+        return code_page(form, recovery=recovery, status=400)
     row = sessions.here().renew()
     prompts = ("login", "mfa") if row.pending_user_id else ("mfa",)
     amr = signin.PASSWORD_AND_RECOVERY if recovery else signin.PASSWORD_AND_CODE
@@ -163,7 +164,7 @@ def _check_code(*, recovery: bool) -> Response:
     return _onward(journey, row, *prompts)
 
 
-def _code_page(form: Any, *, recovery: bool, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def code_page(form: Any, *, recovery: bool, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     journey = Journey.of_request()
     user = signin.find_pending(db.session, sessions.current(), now=db.utcnow())
     if user is None:
@@ -190,8 +191,7 @@ def sign_out() -> Response:
     if current_user.is_authenticated:
         record(db.session, "user.signed_out", now=db.utcnow(), user_id=current_user.id, user_name=current_user.name)
     sessions.here().end("signed_out")
-    flash("You are signed out.", "success")
-    return see_other(url_for("accounts.sign_in"))
+    return signed_out()
 
 
 @bp.post("/login/switch")
@@ -215,12 +215,28 @@ def leave() -> Response:
 # what others need
 
 
+def signed_out() -> Response:
+    """What somebody sees who has left."""
+    flash("You are signed out.", "success")
+    return see_other(url_for("accounts.sign_in"))
+
+
 def ask_to_sign_in() -> Response:
-    """The answer of a page that needs somebody signed in."""
-    if is_fragment():
-        return Response(status=200, headers={"HX-Redirect": url_for("accounts.sign_in")})
-    target = request.full_path.rstrip("?") if request.method == "GET" else ""
-    return see_other(url_for("accounts.sign_in", next=target if 0 < len(target) <= journeys.MAX_NEXT_LENGTH else None))
+    """The answer of a page that needs somebody signed in. They come back to the page that they are on."""
+    target = _path_of(request.headers.get("HX-Current-URL", "")) if is_fragment() else request.full_path.rstrip("?")
+    is_page = is_fragment() or request.method == "GET"
+    known = target if is_page and 0 < len(target) <= journeys.MAX_NEXT_LENGTH and safe_next(target, "") else None
+    location = url_for("accounts.sign_in", next=known)
+    return Response(status=200, headers={"HX-Redirect": location}) if is_fragment() else see_other(location)
+
+
+def _path_of(url: str) -> str:
+    """Path and query of an address."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return f"{parts.path}?{parts.query}".rstrip("?")
 
 
 def _app() -> Any:
