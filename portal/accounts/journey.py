@@ -21,6 +21,7 @@ from portal.interaction import Interaction
 AFTER_SIGN_IN = "/businesses"
 RESUME = "authorize.resume"
 MAX_NEXT_LENGTH = 2000
+MAX_ID_LENGTH = 64
 STEPS = {1: "Sign in", 2: "Confirm it is you", 3: "Choose a business", 4: "Allow or deny"}
 """The corridor; the last two are pages of the room consents."""
 LOST = (
@@ -36,6 +37,8 @@ class Journey:
     parked: Interaction | None
     is_lost: bool
     next: str
+    named: str = ""
+    """The id of an interaction that is not this session's, and may be when the person has signed in."""
 
     @classmethod
     def of_request(cls) -> Journey:
@@ -50,8 +53,8 @@ class Journey:
     @property
     def query(self) -> dict[str, Any]:
         """What the next page of the journey must be told."""
-        if self.parked is not None:
-            return {"interaction": self.parked.id}
+        if self.parked is not None or self.named:
+            return {"interaction": self.parked.id if self.parked else self.named}
         return {"next": self.next} if self.next else {}
 
     @property

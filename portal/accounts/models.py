@@ -79,6 +79,11 @@ class BrowserSession(Base):
 
     user: Mapped[User | None] = relationship(foreign_keys=[user_id], lazy="raise_on_sql")
 
+    @property
+    def is_visit(self) -> bool:
+        """Whether this is the session of nobody in particular: no password was right in it."""
+        return self.user is None and self.pending_user_id is None
+
     def is_live(self, now: datetime) -> bool:
         return self.ended_at is None and now < self.idle_expires_at and now < self.expires_at
 

@@ -222,16 +222,26 @@ def signed_out() -> Response:
 
 
 def ask_to_sign_in() -> Response:
-    """The answer of a page that needs somebody signed in. They come back to the page that they are on."""
-    target = _path_of(request.headers.get("HX-Current-URL", "")) if is_fragment() else request.full_path.rstrip("?")
-    is_page = is_fragment() or request.method == "GET"
-    known = target if is_page and 0 < len(target) <= journeys.MAX_NEXT_LENGTH and safe_next(target, "") else None
-    location = url_for("accounts.sign_in", next=known)
+    """The answer of a page that needs somebody signed in."""
+    return to_sign_in(next=page_they_are_on())
+
+
+def to_sign_in(**query: Any) -> Response:
+    """On to the sign-in page, also from a part of a page."""
+    location = url_for("accounts.sign_in", **query)
     return Response(status=200, headers={"HX-Redirect": location}) if is_fragment() else see_other(location)
 
 
+def page_they_are_on() -> str | None:
+    """Path and query of the page that was asked for, or whose part or form was: to come back to."""
+    if is_fragment():
+        target = _path_of(request.headers.get("HX-Current-URL", ""))
+    else:
+        target = request.full_path.rstrip("?") if request.method == "GET" else request.form.get("back", "")
+    return target if len(target) <= journeys.MAX_NEXT_LENGTH and safe_next(target, "") else None
+
+
 def _path_of(url: str) -> str:
-    """Path and query of an address."""
     try:
         parts = urlsplit(url)
     except ValueError:

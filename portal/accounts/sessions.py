@@ -48,17 +48,18 @@ class ServerSession(SessionMixin):
         """The live row behind the cookie, or None for a browser that has none yet."""
         if self._loaded_when_undone is not db.was_undone():  # what this request made of it before is not so any more
             self._loaded_when_undone, self._row = db.was_undone(), None
-            sent = (self._request.cookies.get(name) for name in cookie_names(self._settings))
-            found = (find_live(db.session, secret, now=db.utcnow()) for secret in sent if secret)
-            self._row = next((row for row in found if row is not None), None)
+            self._row = self._find()
             if self._row is not None:
                 touch(self._row, self._settings, now=db.utcnow())
         return self._row
 
-    @property
-    def is_visit(self) -> bool:
-        """Whether this is the session of nobody in particular: no password was right in it."""
-        return self._row is not None and self._row.user is None and self._row.pending_user_id is None
+    def _find(self) -> BrowserSession | None:
+        of_somebody, of_visit = (self._request.cookies.get(name) for name in cookie_names(self._settings))
+        found = find_live(db.session, of_somebody, now=db.utcnow()) if of_somebody else None
+        if found is None and of_visit:
+            found = find_live(db.session, of_visit, now=db.utcnow())
+            return found if found is not None and found.is_visit else None
+        return found
 
     def ensure(self) -> BrowserSession:
         """The live row, made now if there is none."""
@@ -126,7 +127,7 @@ class DatabaseSessionInterface(SessionInterface):
         kept = cast(ServerSession, session)
         options: dict[str, Any] = {"path": "/", "secure": self._settings.is_https, "httponly": True, "samesite": "Lax"}
         for name, is_for_visits in zip(cookie_names(self._settings), (False, True), strict=True):
-            if kept.secret_to_tell and kept.is_visit == is_for_visits:
+            if kept.secret_to_tell and kept.ensure().is_visit == is_for_visits:
                 response.set_cookie(name, kept.secret_to_tell, **options)
             elif kept.is_replaced and name in web.current_request().cookies:
                 response.delete_cookie(name, **options)

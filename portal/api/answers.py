@@ -25,10 +25,10 @@ encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str
 """Made once. Dates and decimals become text; their `str` is the ISO date and the exact decimal."""
 
 DIGEST_BYTES = 12
-VERSION = re.compile(r"[0-9]{1,18}")
+VERSION = re.compile(r"0|[1-9][0-9]{0,17}")
 TAG = r'(W/)?"[!#-~]*"'
 TAGS = rf"[ \t,]*{TAG}([ \t]*,[ \t,]*{TAG})*[ \t,]*"
-"""A list of entity tags in ASCII (RFC 9110 §8.8.3, §5.6.1.2): what `If-Match` may say, besides `*`."""
+"""A list of entity tags (RFC 9110 §8.8.3, §5.6.1.2), in ASCII as ours are: what `If-Match` may say, besides `*`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

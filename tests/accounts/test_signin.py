@@ -227,6 +227,13 @@ def test_a_visit_that_begins_in_another_tab_meanwhile_takes_no_sign_in_away(
     assert browser.get("/account").status_code == 200
 
 
+def test_the_cookie_of_a_visit_opens_nobodys_account(browser: FlaskClient, cast: Cast, stage: Stage) -> None:
+    thief = browser.application.test_client()
+    cast.open_session(thief, cast.dana)
+    browser.set_cookie("visit", stage.cookie(thief), domain=DOMAIN)
+    assert browser.get("/account").status_code == 303
+
+
 def test_a_visitor_and_who_signed_in_have_one_cookie_each_and_leave_none_behind(
     browser: FlaskClient, cast: Cast, stage: Stage
 ) -> None:
