@@ -226,8 +226,6 @@ def _rendered(template: str, error: PortalError) -> str:
 
 
 def _fragment(error: PortalError) -> Response:
-    if isinstance(error, Unauthorized):
-        return Response(status=200, headers={"HX-Redirect": "/login"})
     response = make_response(_rendered("errors/_error.html", error), error.status)
     response.headers["HX-Retarget"] = "#status"
     response.headers["HX-Reswap"] = "innerHTML"
