@@ -154,6 +154,7 @@ class Entry:
     sentence: str
     scopes: tuple[str, ...]
     role: str | None
+    """In which the person of the sentence gave the consent that it is about; None when somebody else did."""
     reference: str | None
     technical: tuple[tuple[str, str], ...]
 
@@ -164,6 +165,7 @@ def entry_of(event: AuditEvent, *, with_address: bool, brand: str) -> Entry:
     for name in ("role", "role_before"):
         if name in facts:
             facts[name] = roles.title(str(facts[name]))
+    by_who_gave_it = facts.get("granted_by_name") in (None, facts.get("user_name"))
     shape = SENTENCES[event.kind]
     sentence = (shape if isinstance(shape, str) else shape(facts)).format_map(facts)
     technical = [("Event", event.id), ("Kind", event.kind), ("Client", event.client_id), ("Consent", event.consent_id)]
@@ -174,7 +176,7 @@ def entry_of(event: AuditEvent, *, with_address: bool, brand: str) -> Entry:
         at=event.at,
         sentence=sentence,
         scopes=tuple(catalogue.in_order(event.detail.get("scopes") or ())),
-        role=facts["role"] if event.kind.startswith("consent.") and "role" in facts else None,
+        role=facts.get("role") if event.kind.startswith("consent.") and by_who_gave_it else None,
         reference=event.request_id,
         technical=tuple((name, value) for name, value in technical if value),
     )

@@ -47,6 +47,18 @@ def test_what_happened_is_told_in_sentences_the_newest_first(browser: FlaskClien
     assert told[4:] == ["Alice Hartigan let only Access Controllers connect applications."]
 
 
+def test_a_role_is_told_of_who_gave_the_consent_and_of_nobody_else(browser: FlaskClient, cast: Cast) -> None:
+    cast.add_consent(cast.bob, role="fund_auditor")
+    cast.open_session(browser, cast.alice)
+    submit(browser, browser.get("/business/business-acme/access"), action="/ledgerly/revoke")
+    submit(browser, browser.get("/business/business-acme/access"), action="/ledgerly/undo")
+    text = browser.get(PAGE).text
+    assert "that Bob Kowalski had allowed" in text and "as Fund Auditor" not in text
+    cast.open_session(browser, cast.bob)
+    submit(browser, browser.get("/business/business-acme/access"), action="/ledgerly/revoke")
+    assert browser.get(PAGE).text.count("as Fund Auditor") == 1
+
+
 @pytest.mark.parametrize("kind", sorted(history.SENTENCES))
 def test_each_kind_has_a_sentence_even_with_no_facts(
     browser: FlaskClient, cast: Cast, transaction: Transaction, clock: Clock, kind: str
