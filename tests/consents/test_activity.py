@@ -15,7 +15,7 @@ from portal.consents import activity
 from portal.consents.models import Consent
 from tests.consents.usage_rows import add_uses
 from tests.support.clock import Clock
-from tests.support.forms import forms_in
+from tests.support.forms import forms_in, submit
 from tests.support.same import shown
 from tests.support.signin import Cast
 
@@ -30,6 +30,11 @@ OFFLINE = "openid funds.summary funds.read business.read offline_access"
 def old_consent(cast: Cast, clock: Clock) -> Consent:
     """Alice's, of 200 days ago."""
     return cast.add_consent(cast.alice, scope=OFFLINE, granted_at=clock.now() - timedelta(days=200))
+
+
+def parts_of(text: str) -> list[str]:
+    """What the page says of each consent."""
+    return re.findall(r'<div class="activity-part".*?</ul>', text, re.DOTALL)
 
 
 def words(text: str) -> str:
@@ -90,7 +95,7 @@ def test_never_is_said_only_where_calls_were_counted_from_the_first_day_on(
 ) -> None:
     cast.add_consent(cast.bob, scope="openid funds.summary", granted_at=clock.now() - timedelta(days=99))
     cast.open_session(browser, cast.alice)
-    alices, bobs = sorted(re.findall(r'<section class="activity-part".*?</section>', browser.get(PAGE).text, re.DOTALL))
+    alices, bobs = sorted(parts_of(browser.get(PAGE).text))
     assert "never used" not in alices and "not used in the last 90 days" in alices
     assert "never used" in bobs
 
@@ -118,10 +123,23 @@ def test_each_person_has_their_own_part(
     add_uses(transaction, bobs.id, "funds.summary", now=clock.now(), days_ago=1, calls=7)
     add_uses(transaction, old_consent.id, "funds.summary", now=clock.now(), days_ago=2, calls=8)
     cast.open_session(browser, cast.bob)
-    parts = re.findall(r'<section class="activity-part".*?</section>', browser.get(PAGE).text, re.DOTALL)
+    parts = parts_of(browser.get(PAGE).text)
     told = {part.split("What ")[1].split(" allowed")[0]: words(part) for part in parts}
     assert "7 times" in told[cast.bob.name] and "8 times" not in told[cast.bob.name]
     assert "8 times" in told[cast.alice.name]
+
+
+def test_no_two_landmarks_have_one_name_where_a_person_has_connected_twice(
+    browser: FlaskClient, cast: Cast, transaction: Transaction
+) -> None:
+    cast.add_consent(cast.bob)
+    cast.open_session(browser, cast.alice)
+    submit(browser, browser.get(TABLE), action="/ledgerly/revoke")
+    cast.add_consent(cast.bob)
+    text = browser.get(PAGE).text
+    assert len(parts_of(text)) == 2
+    names = re.findall(r'<(?:section|nav|aside|form)[^>]* aria-label="([^"]*)"', text)
+    assert len(names) == len(set(names))
 
 
 def test_what_was_used_of_access_that_has_ended_is_told_and_nothing_is_offered(
@@ -136,7 +154,7 @@ def test_what_was_used_of_access_that_has_ended_is_told_and_nothing_is_offered(
     add_uses(transaction, bobs.id, "members.read", now=now, days_ago=95, calls=9)
     cast.open_session(browser, cast.alice)
     assert f'href="{PAGE}"' in browser.get(f"{TABLE}?status=ended").text
-    parts = re.findall(r'<section class="activity-part".*?</section>', browser.get(PAGE).text, re.DOTALL)
+    parts = parts_of(browser.get(PAGE).text)
     told = {part.split("What ")[1].split(" allowed")[0]: part for part in parts}
     assert set(told) == {cast.alice.name, cast.bob.name}
     assert "ended 5 days ago" in words(told[cast.alice.name]) and "last used 6 days ago · 12 times" in words(
@@ -240,7 +258,7 @@ def test_what_is_required_says_so_and_offers_to_revoke(browser: FlaskClient, cas
     line = line_of(browser.get(PAGE).text, "Read summary fund information")
     assert "without it the connection would stop working" not in words(line)  # it is a part of the broader one
     cast.add_consent(cast.bob, scope="openid funds.summary offline_access", granted_at=old_consent.granted_at)
-    parts = re.findall(r'<section class="activity-part".*?</section>', browser.get(PAGE).text, re.DOTALL)
+    parts = parts_of(browser.get(PAGE).text)
     [bobs] = [part for part in parts if cast.bob.name in part]
     line = line_of(bobs, "Read summary fund information")
     assert "without it the connection would stop working" in words(line)
