@@ -121,7 +121,8 @@ def undo(
 ) -> Ended:
     """Give back what the same person's last click ended less than `window` ago, or one consent of it, as far as their role goes today.
 
-    Empty when it stands again already. Raises Conflict when the window is over or a new consent stands in the place.
+    Empty when it stands again already. What was connected anew in the meantime is left out. Raises Conflict when that is all, or
+    the window is over.
     """
     known = _find_known(session, member.business_id, client_id, consent_id)
     mine = [*_of(member.business_id, client_id, consent_id), *ended_just_now(by.id, member.role, now=now, window=window)]
@@ -135,11 +136,10 @@ def undo(
             other.c.revoked_at.is_(None),
         )
     )
-    if session.scalar(select(_consent.c.id).where(*mine, _consent.c.revoked_at == last, replaced).limit(1)):
-        raise _replaced(known)
+    is_replaced = session.scalar(select(_consent.c.id).where(*mine, _consent.c.revoked_at == last, replaced).limit(1))
     claim = (
         update(_consent)
-        .where(*mine, _consent.c.revoked_at == last)
+        .where(*mine, _consent.c.revoked_at == last, ~replaced)
         .values(revoked_at=None, revoked_by_user_id=None, revoke_reason=None)
         .returning(_consent.c.id, _consent.c.user_id, _consent.c.scope, _consent.c.role)
     )
@@ -147,11 +147,13 @@ def undo(
         restored = session.execute(claim).all()
     except IntegrityError:  # the unique index saw a new consent that came in between
         raise _replaced(known) from None
+    if not restored and is_replaced:
+        raise _replaced(known)
     if not restored and not session.scalar(
         select(_consent.c.id).where(*_of(member.business_id, client_id, consent_id), is_standing(now)).limit(1)
     ):
         raise Conflict(
-            f"The time to undo is over, or somebody else has ended it too. {known.client_name} stays without access; "
+            f"The time to undo is over, or somebody else has ended it too. Nothing was changed; "
             f"it can be connected again from {known.client_name}.",
             title="This can no longer be undone",
         )

@@ -96,6 +96,20 @@ def test_undo_is_refused_when_a_new_consent_stands(browser: FlaskClient, cast: C
     assert standing(transaction) == {new.id}
 
 
+def test_undo_gives_back_what_it_can_when_one_of_two_connected_again(
+    browser: FlaskClient, cast: Cast, transaction: Transaction
+) -> None:
+    alices = cast.add_consent(cast.alice)
+    cast.add_consent(cast.bob)
+    cast.open_session(browser, cast.alice)
+    submit(browser, browser.get(PAGE), action="/ledgerly/revoke")
+    page = browser.get(PAGE)
+    bobs_new = cast.add_consent(cast.bob)
+    answer = submit(browser, page, action="/ledgerly/undo", headers=HTMX)
+    assert answer.status_code == 200 and standing(transaction) == {alices.id, bobs_new.id}
+    assert len(events(transaction, "consent.undone")) == 1
+
+
 def test_a_second_undo_changes_nothing(browser: FlaskClient, cast: Cast, transaction: Transaction) -> None:
     cast.add_consent(cast.alice)
     cast.open_session(browser, cast.alice)
