@@ -63,7 +63,6 @@ def _settings(port: int) -> Settings:
     os.chdir(ROOT)
     os.environ["PORTAL_MODE"] = "demo"
     os.environ["PORTAL_ISSUER"] = f"http://{launch.HOST}:{port}"
-    os.environ.setdefault("PORTAL_LOG_LEVEL", "WARNING")
     home = _home(Settings.from_environment(os.environ))
     os.environ.setdefault("PORTAL_DOCUMENTS_URL", f"file:{home / DOCUMENTS}")
     return Settings.from_environment(os.environ)

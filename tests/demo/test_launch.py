@@ -144,6 +144,7 @@ def test_the_demo_runs_says_who_can_sign_in_and_ends_cleanly(environ: dict[str, 
         assert all(person.email in said for person in PEOPLE if person.can_sign_in)
         assert "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP" in said
         assert re.search(r"Code right now +\d{6} ", said)
+        assert '"path": "/readyz"' in (tmp_path / "portal.log").read_text()
         demo.send_signal(signal.SIGINT)
         assert demo.wait(PATIENCE_SECONDS) == 0
     for port in (environ["PORT"], environ["PARTNER_PORT"]):
