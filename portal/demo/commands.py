@@ -28,9 +28,11 @@ group = AppGroup("demo", help="Sample data, for a demo database only.")
 
 @group.command("load")
 def load_command() -> None:
-    """Load the sample people, businesses, funds and partner applications; does nothing when they are there already."""
+    """Load the sample people, businesses, funds and partner applications. Where they are already, it does nothing but point the
+    sample partner to PARTNER_PORT, when that is set."""
     app: Any = current_app
-    click.echo(load(app.settings, app.keyring, partner_origin=partner_origin(os.environ.get("PARTNER_PORT"))))
+    port = os.environ.get("PARTNER_PORT")
+    click.echo(load(app.settings, app.keyring, partner_origin=partner_origin(port), moves=bool(port)))
 
 
 @group.command("code")
@@ -52,8 +54,11 @@ def partner_origin(port: str | None) -> str:
     return f"http://127.0.0.1:{int(port or PARTNER_PORT)}"
 
 
-def load(settings: Settings, keyring: Keyring, *, partner_origin: str) -> str:
-    """Load what is missing, and say what was done. Raises ClickException where the demo data has no business to be."""
+def load(settings: Settings, keyring: Keyring, *, partner_origin: str, moves: bool = True) -> str:
+    """Load what is missing, and say what was done; `moves` lets the sample partner that is there already go to `partner_origin`.
+
+    Raises ClickException where the demo data has no business to be.
+    """
     if settings.is_production and not _is_loopback(settings.host):
         raise click.ClickException(
             "The demo data is not loaded: its passwords are public, and this is a production portal that others can reach "
@@ -69,8 +74,9 @@ def load(settings: Settings, keyring: Keyring, *, partner_origin: str) -> str:
                     "Point DATABASE_URL at an empty database."
                 )
             if found == data.LOADED:
-                data.point_partner(session, rules, partner_origin=partner_origin)
-                return "The demo data is there already."
+                is_moved = moves and data.point_partner(session, rules, partner_origin=partner_origin, now=db.utcnow())
+                moved = f" The sample partner is at {partner_origin} now." if is_moved else ""
+                return f"The demo data is there already.{moved}"
             counts = data.load(session, settings, keyring, rules, partner_origin=partner_origin, now=db.utcnow())
     except SQLAlchemyError as error:
         raise click.ClickException(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from portal import crypto
 from portal.accounts.models import TotpFactor, User
 from portal.accounts.passwords import Passwords
 from portal.businesses.models import Business, Membership
-from portal.clients import metadata
+from portal.clients import metadata, registration
 from portal.clients.metadata import Rules
 from portal.clients.models import Client
 from portal.config import Settings
@@ -75,14 +75,13 @@ def load(
     }
 
 
-def point_partner(session: Session, rules: Rules, *, partner_origin: str) -> None:
-    """Let the sample partner be where it runs today; its port is a setting of the demo."""
-    values = metadata.check(partners.ledgerly(partner_origin), rules)
-    session.execute(
-        update(Client)
-        .where(Client.client_id == partners.LEDGERLY)
-        .values(redirect_uris=values["redirect_uris"], post_logout_redirect_uris=values["post_logout_redirect_uris"])
-    )
+def point_partner(session: Session, rules: Rules, *, partner_origin: str, now: datetime) -> bool:
+    """Let the sample partner be where it runs today; its port is a setting of the demo. Whether it was elsewhere before."""
+    today = partners.ledgerly(partner_origin)
+    ledgerly = session.get_one(Client, partners.LEDGERLY, with_for_update=True)
+    moved = {name: today[name] for name in ("redirect_uris", "post_logout_redirect_uris")}
+    changed, _secret = registration.change(session, ledgerly, moved, rules, now=now)
+    return bool(changed)
 
 
 def _user(person: Person, settings: Settings, keyring: Keyring, chance: Chance, now: datetime) -> User:

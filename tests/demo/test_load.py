@@ -140,7 +140,12 @@ def test_the_sample_partner_may_move_to_another_port(loaded: Portal) -> None:
     assert load(loaded, PARTNER_PORT="6001").exit_code == 0
     [ledgerly] = all_of(loaded, Client, Client.client_id == "ledgerly-demo")
     assert ledgerly.redirect_uris == ["http://127.0.0.1:6001/callback"]
-    load(loaded)
+    assert load(loaded).output == "The demo data is there already.\n"
+    [ledgerly] = all_of(loaded, Client, Client.client_id == "ledgerly-demo")
+    assert ledgerly.redirect_uris == ["http://127.0.0.1:6001/callback"], "no port was named, so it stays where it is"
+    told = [event.detail["changes"].keys() for event in all_of(loaded, AuditEvent, AuditEvent.kind == "client.changed")]
+    assert told == [{"redirect_uris", "post_logout_redirect_uris"}]
+    assert "at http://127.0.0.1:5001 now" in load(loaded, PARTNER_PORT="5001").output
     refused = load(loaded, PARTNER_PORT="sixty")
     assert refused.exit_code == 1
     assert "PARTNER_PORT" in refused.output
