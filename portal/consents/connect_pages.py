@@ -145,7 +145,8 @@ def consent() -> Response:
 def decide() -> Response:
     """The person said yes or no; the answer goes to the application."""
     journey = _journey()
-    parked, decision = journey.parked, request.form.get("decision")
+    decisions_made = request.form.getlist("decision")
+    parked, decision = journey.parked, decisions_made[0] if len(decisions_made) == 1 else None
     member = _chosen(parked)
     if decision == "deny":
         interaction.decide(db.session, parked, {"allow": False})
@@ -170,7 +171,7 @@ def _fault(
     """
     if decision != "allow":
         return DECIDE
-    if request.form.get("business_id", member.business_id) != member.business_id:
+    if set(request.form.getlist("business_id")) - {member.business_id}:
         return OTHER_BUSINESS
     if request.form.get("duration", decisions.LONGEST) not in decisions.LENGTHS:
         return HOW_LONG

@@ -228,9 +228,9 @@ def test_a_box_that_was_ticked_before_denying_gives_nothing(signed_in: Corridor,
 # what is no decision
 
 
-@pytest.mark.parametrize("decision", [None, "", "ALLOW", "yes", "allow\0"])
+@pytest.mark.parametrize("decision", [None, "", "ALLOW", "yes", "allow\0", ["allow", "deny"], ["deny", "allow"]])
 def test_neither_button_is_no_decision(
-    signed_in: Corridor, asked: TestResponse, transaction: Transaction, decision: str | None
+    signed_in: Corridor, asked: TestResponse, transaction: Transaction, decision: str | list[str] | None
 ) -> None:
     data: dict[str, Any] = {**form_in(asked, action=PATH).data(), **({} if decision is None else {"decision": decision})}
     answer = signed_in.browser.post(PATH, data=data)
