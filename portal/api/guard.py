@@ -20,7 +20,7 @@ from portal.oauth.tokens import AccessLookup
 
 WHAT_TO_DO = {
     tokens.EXPIRED: "The access token has expired. Use the refresh token, or ask the person to connect again.",
-    tokens.REVOKED: "This access was ended. Data can be read again only after a person connects the application again.",
+    tokens.REVOKED: "This access was ended. Unless its refresh token still works, data can be read again only after a person connects again.",
     tokens.CONSENT_EXPIRED: "The time this access was given for is over. Ask the person to connect the application again.",
     tokens.SIGNED_OUT: "This access lasts only while the person is signed in, and they no longer are. Ask them to connect again.",
     tokens.USER_LEFT: "The person who gave this access no longer acts for the business. Ask someone who does to connect.",
@@ -89,8 +89,8 @@ def _refusal(challenge: Challenge) -> PortalError:
 def _insufficient(access: AccessLookup, challenge: Challenge) -> PortalError:
     needed = challenge.scope or ""
     return InsufficientScope(
-        f"The call needs {needed}, which the person did not allow or may not allow in their role today. "
-        "Ask them to connect again and to allow it.",
+        f"The call needs {needed}, which this token does not open: the person did not allow it or may not in their role today, "
+        "or the token was asked for less. Ask for it, or ask them to connect again and to allow it.",
         headers={"WWW-Authenticate": challenge.header},
         members={"error": "insufficient_scope", "scope": needed, "scope_of_token": access.effective.scope},
         detail=f"needs {needed}",

@@ -119,8 +119,8 @@ TABLE: tuple[Problem, ...] = (
         when="The token is good, and the person did not allow what the call needs, or may not allow it in their role today.",
         then="Do not repeat the call. Ask the person to connect again and to allow `scope`; go on with what `scope_of_token` opens.",
         members={"error": "insufficient_scope", "scope": "funds.basic", "scope_of_token": "openid funds.summary"},
-        detail="The call needs funds.basic, which the person did not allow or may not allow in their role today. "
-        "Ask them to connect again and to allow it.",
+        detail="The call needs funds.basic, which this token does not open: the person did not allow it or may not in their role "
+        "today, or the token was asked for less. Ask for it, or ask them to connect again and to allow it.",
     ),
     Problem(
         error=errors.NotFound,

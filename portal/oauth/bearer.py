@@ -72,8 +72,9 @@ class Challenge:
         self.header = "Bearer " + ", ".join(parts)
 
     def as_oauth(self) -> Response:
-        """The refusal in the form of OAuth endpoints (RFC 6749 §5.2)."""
-        body = {"error": self.error or "invalid_request", "error_description": self.description or "No access token was sent."}
+        """The refusal in the form of OAuth endpoints (RFC 6749 §5.2); without a token it names no error (RFC 6750 §3.1)."""
+        body = {"error": self.error} if self.error else {}
+        body["error_description"] = self.description or "No access token was sent."
         response = jsonify(body)
         response.status_code = self.status
         response.headers["WWW-Authenticate"] = self.header

@@ -128,7 +128,9 @@ def check_client(client: Any, parameters: dict[str, str], repeated: set[str]) ->
             "The application sent its request in a way that cannot be trusted.", detail="repeated client_id or redirect_uri"
         )
     if client is None or client.disabled_at is not None:
-        raise PageError("The application that sent you here is not registered with this portal.", detail="unknown client")
+        raise PageError(
+            "The application that sent you here is not registered with this portal, or was stopped.", detail="unknown client"
+        )
     redirect_uri = parameters.get("redirect_uri")
     if not redirect_uri or not redirect_uri_matches(client, redirect_uri):
         raise PageError(

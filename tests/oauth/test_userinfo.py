@@ -68,7 +68,7 @@ def test_without_openid_the_token_does_not_open_it(machine: Machine) -> None:
 
 def test_without_a_token_the_challenge_names_no_error(machine: Machine) -> None:
     answer = machine.send("GET", PATH)
-    assert answer.status_code == 401
+    assert (answer.status_code, answer.json) == (401, {"error_description": "No access token was sent."})
     issuer = machine.app.settings.issuer
     assert (
         answer.headers["WWW-Authenticate"] == f'Bearer resource_metadata="{issuer}/.well-known/oauth-protected-resource/api/v1"'
