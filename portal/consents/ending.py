@@ -136,7 +136,6 @@ def undo(
             other.c.revoked_at.is_(None),
         )
     )
-    is_replaced = session.scalar(select(_consent.c.id).where(*mine, _consent.c.revoked_at == last, replaced).limit(1))
     claim = (
         update(_consent)
         .where(*mine, _consent.c.revoked_at == last, ~replaced)
@@ -147,7 +146,7 @@ def undo(
         restored = session.execute(claim).all()
     except IntegrityError:  # the unique index saw a new consent that came in between
         raise _replaced(known) from None
-    if not restored and is_replaced:
+    if not restored and session.scalar(select(_consent.c.id).where(*mine, _consent.c.revoked_at == last, replaced).limit(1)):
         raise _replaced(known)
     if not restored and not session.scalar(
         select(_consent.c.id).where(*_of(member.business_id, client_id, consent_id), is_standing(now)).limit(1)
