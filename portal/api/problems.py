@@ -116,8 +116,8 @@ TABLE: tuple[Problem, ...] = (
     ),
     Problem(
         error=guard.InsufficientScope,
-        when="The token is good, and the person did not allow what the call needs, or may not allow it in their role today.",
-        then="Do not repeat the call. Ask the person to connect again and to allow `scope`; go on with what `scope_of_token` opens.",
+        when="The token is good and does not open the call: the person did not allow it, may not today, or less was asked for.",
+        then="Do not repeat the call. Ask for `scope`, if need be by connecting again; go on with what `scope_of_token` opens.",
         members={"error": "insufficient_scope", "scope": "funds.basic", "scope_of_token": "openid funds.summary"},
         detail="The call needs funds.basic, which this token does not open: the person did not allow it or may not in their role "
         "today, or the token was asked for less. Ask for it, or ask them to connect again and to allow it.",
